@@ -1,0 +1,1 @@
+"""polydub dubs whole conversations: every speaker, every cut."""

@@ -1,0 +1,343 @@
+"""What each kind of engine does: one method each, values in, values out.
+
+An engine is a class whose constructor takes only keyword options, imports its heavy library inside
+the constructor, and carries ``capabilities``. Nothing is inherited: any class with the right method
+fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from polydub.model import (
+    Detection,
+    FacePrint,
+    FaceTrack,
+    Image,
+    Landmarks,
+    Phone,
+    Samples,
+    Shot,
+    Span,
+    Transcript,
+    VoiceChoice,
+    Voiceprint,
+    Waveform,
+)
+
+Kind = Literal[
+    "separate",
+    "shots",
+    "faces",
+    "identify-face",
+    "vad",
+    "voiceprint",
+    "recognize",
+    "translate",
+    "speak",
+    "convert",
+    "lips",
+]
+KINDS: tuple[Kind, ...] = (
+    "separate",
+    "shots",
+    "faces",
+    "identify-face",
+    "vad",
+    "voiceprint",
+    "recognize",
+    "translate",
+    "speak",
+    "convert",
+    "lips",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do and what it costs, readable without loading it.
+
+    ``languages`` are BCP-47 tags, empty = any. ``rate`` is its audio sample rate in Hz (0 = none).
+    ``version`` enters every cache key: raise it when the engine's output changes. ``requires`` are
+    import names, ``weights`` names known to :mod:`polydub.engines.weights`, ``extra`` the pip
+    extra.
+    """
+
+    kind: Kind
+    name: str
+    version: str
+    summary: str
+    code_licence: str
+    weights_licence: str
+    languages: tuple[str, ...] = ()
+    rate: int = 0
+    network: bool = False
+    gpu: bool = False
+    draft: bool = False
+    requires: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    extra: str = ""
+
+
+class Engine(Protocol):
+    """What the registry can hold."""
+
+    capabilities: Capabilities
+
+
+@runtime_checkable
+class Separator(Protocol):
+    """Splits dialogue from everything else."""
+
+    capabilities: Capabilities
+
+    def separate(self, blocks: Iterator[Samples], rate: int) -> Iterator[tuple[Samples, Samples]]:
+        """Stream ``(dialogue, background)`` blocks, each ``[n, channels]``, at the same rate.
+
+        Total length equals the input's exactly, time-aligned, and dialogue + background = input.
+        """
+        ...
+
+
+@runtime_checkable
+class ShotDetector(Protocol):
+    """Finds cuts."""
+
+    capabilities: Capabilities
+
+    def cuts(self, frames: Iterator[Image], rate: float) -> list[int]:
+        """Index of the first frame of every shot but the first; ``frames`` may be small."""
+        ...
+
+
+@runtime_checkable
+class FaceFinder(Protocol):
+    """Detects faces in a picture and fits landmarks to one of them."""
+
+    capabilities: Capabilities
+
+    def detect(self, image: Image, *, thorough: bool = False) -> list[Detection]:
+        """Faces in the picture; ``thorough`` also searches tiles for small ones."""
+        ...
+
+    def landmarks(self, image: Image, box: tuple[float, float, float, float]) -> Landmarks | None:
+        """The 478 mesh points of the face in ``box``, or ``None`` when no face fits."""
+        ...
+
+
+@runtime_checkable
+class FaceIdentifier(Protocol):
+    """Turns a face into an identity embedding."""
+
+    capabilities: Capabilities
+
+    def embed(self, image: Image, landmarks: Landmarks) -> FacePrint:
+        """Embedding ``[128]``; Euclidean distance compares two."""
+        ...
+
+
+@runtime_checkable
+class VoiceActivityDetector(Protocol):
+    """Finds speech."""
+
+    capabilities: Capabilities
+
+    def detect(self, audio: Waveform) -> list[Span]:
+        """Speech spans of mono 16 kHz ``audio``, sorted, not overlapping."""
+        ...
+
+
+@runtime_checkable
+class VoiceEmbedder(Protocol):
+    """Turns a piece of speech into a voiceprint."""
+
+    capabilities: Capabilities
+
+    def embed(self, audio: Waveform) -> Voiceprint:
+        """Unit-length voiceprint of mono 16 kHz ``audio`` of at least 0.4 s."""
+        ...
+
+
+@runtime_checkable
+class Recognizer(Protocol):
+    """Speech to words."""
+
+    capabilities: Capabilities
+
+    def recognize(
+        self,
+        audio: Waveform,
+        *,
+        language: str | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Transcript:
+        """Words with times for mono 16 kHz ``audio``; detects the language when ``None``.
+
+        ``progress`` receives the seconds done.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LineToTranslate:
+    """One line of a translation request; ``seconds`` is the time that the translation has."""
+
+    id: str
+    text: str
+    speaker: str
+    seconds: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationRequest:
+    """Lines to translate, with their neighbours as context only. Languages are BCP-47."""
+
+    source: str
+    target: str
+    lines: tuple[LineToTranslate, ...]
+    before: tuple[LineToTranslate, ...] = ()
+    after: tuple[LineToTranslate, ...] = ()
+    glossary: dict[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Translator(Protocol):
+    """Text to text, by line id."""
+
+    capabilities: Capabilities
+
+    def translate(self, request: TranslationRequest) -> dict[str, str]:
+        """Translation by line id; ids may be missing or wrong: the stage validates and retries."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequest:
+    """Text to speak. ``speed`` 1 is natural. ``style`` names a voice of the engine."""
+
+    text: str
+    language: str
+    style: str
+    speed: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speech:
+    """Synthesised mono speech; ``phones`` are timed from the start of ``audio``."""
+
+    audio: Waveform
+    phones: tuple[Phone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A voice that an engine offers: ``language`` BCP-47, ``gender`` ``"female"`` or ``"male"``."""
+
+    name: str
+    language: str
+    gender: str
+    quality: float = 0.5
+
+
+@runtime_checkable
+class Synthesizer(Protocol):
+    """Text to speech."""
+
+    capabilities: Capabilities
+
+    def speak(self, request: SpeechRequest) -> Speech:
+        """Audio and phone times. Raises ``EngineError`` DUB-E203 for an unknown language."""
+        ...
+
+    def styles(self, language: str) -> Sequence[Style]:
+        """The voices usable for ``language``, best first."""
+        ...
+
+
+@runtime_checkable
+class VoiceConverter(Protocol):
+    """Moves a synthetic voice towards a reference voice, keeping the timing."""
+
+    capabilities: Capabilities
+
+    def convert(self, audio: Waveform, reference: Waveform, choice: VoiceChoice) -> Waveform:
+        """``audio`` changed by the pitch, warp and envelope strength of ``choice``; same length."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LipSpan:
+    """A stretch in which one track's mouth must follow new speech.
+
+    ``phones`` and ``span`` are in film time. ``frames`` are source frame indices ``[first, last)``.
+    """
+
+    track: str
+    line: str
+    frames: tuple[int, int]
+    span: Span
+    phones: tuple[Phone, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """New pixels of one frame: ``pixels`` ``[h, w, 3]`` RGB with corner ``(left, top)``."""
+
+    frame: int
+    left: int
+    top: int
+    pixels: Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LipOutcome:
+    """Result for one span: patches for the frames that changed, and why the others did not.
+
+    ``skipped`` maps a reason to the number of frames passed through for it.
+    """
+
+    span: LipSpan
+    patches: tuple[Patch, ...]
+    skipped: dict[str, int]
+    scores: dict[str, float]
+
+
+FrameReader = Callable[[int, int], Iterator[tuple[int, Image]]]
+"""``reader(first, last)`` streams ``(index, picture)`` for the frames ``[first, last)``."""
+
+
+@runtime_checkable
+class LipRenderer(Protocol):
+    """Makes mouths follow new speech."""
+
+    capabilities: Capabilities
+
+    def render(
+        self,
+        spans: Sequence[LipSpan],
+        tracks: Sequence[FaceTrack],
+        shots: Sequence[Shot],
+        read: FrameReader,
+        frame_time: Callable[[int], Fraction],
+        *,
+        audio: Waveform,
+    ) -> Iterator[LipOutcome]:
+        """Render the ``spans`` of one person, in order; ``tracks`` are all tracks of that person.
+
+        ``audio`` is the dub track (mono). Every span gets exactly one outcome, even if empty.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """Where a verified weight lies; ``origin`` is ``"path"``, ``"hub"`` or ``"package"``."""
+
+    name: str
+    path: Path
+    origin: str

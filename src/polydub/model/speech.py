@@ -1,0 +1,150 @@
+"""Who speaks, what and when: words, turns, speakers, lines, takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from polydub.model.media import Waveform
+from polydub.model.time import Span
+
+Voiceprint = npt.NDArray[np.float32]
+"""Unit-length speaker embedding ``[d]``; cosine similarity is the dot product."""
+
+Visibility = Literal["on-screen", "off-screen", "narration"]
+TranslationStatus = Literal["ok", "draft", "given", "untranslated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word; ``text`` carries its punctuation, ``spaced`` a space before it."""
+
+    text: str
+    span: Span
+    probability: float = 1.0
+    spaced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All words of a source, in time order; ``language`` is BCP-47."""
+
+    language: str
+    language_probability: float
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A span in which one voice speaks; ``voice`` names the diarization cluster."""
+
+    span: Span
+    voice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One IPA phone (or ``" "`` for a pause) with its time inside a take."""
+
+    symbol: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceChoice:
+    """The synthetic voice of one speaker in one language: measured matching, not cloning.
+
+    ``style`` names a voice of ``engine``. ``pitch`` (ratio), ``warp`` (vocal-tract ratio) and
+    ``envelope`` (0..1 strength) are applied after synthesis. ``similarity`` is the cosine between
+    the voiceprints of the voice and of the speaker.
+    """
+
+    engine: str
+    style: str
+    pitch: float = 1.0
+    warp: float = 1.0
+    envelope: float = 0.0
+    similarity: float | None = None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A member of the cast. ``person`` links to a :class:`~polydub.model.faces.Person` when seen.
+
+    ``references`` are spans of the source in which this voice speaks alone. ``gender`` and
+    ``pitch_hz`` (median) are hints that a user may change. ``voices`` maps a target language to the
+    chosen voice.
+    """
+
+    id: str
+    name: str
+    person: str | None = None
+    gender: str | None = None
+    pitch_hz: float | None = None
+    references: tuple[Span, ...] = ()
+    voices: dict[str, VoiceChoice] = field(default_factory=dict)
+    confidence: float = 1.0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A line in one target language; ``note`` says why when ``status`` is not ``ok``."""
+
+    text: str
+    status: TranslationStatus = "ok"
+    engine: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one speaker says in one go."""
+
+    id: str
+    speaker: str
+    span: Span
+    text: str
+    words: tuple[Word, ...] = ()
+    visibility: Visibility = "off-screen"
+    confidence: float = 1.0
+    translations: dict[str, Translation] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Take:
+    """One synthesis of one line: mono audio, phone times inside it, and how it was made.
+
+    ``speed`` is the engine's own rate (1 = natural). ``pauses`` are silences inserted at the
+    source's pauses, already part of ``audio``. ``scores`` hold measured values by name.
+    """
+
+    line: str
+    audio: Waveform
+    phones: tuple[Phone, ...]
+    voice: VoiceChoice
+    speed: float = 1.0
+    scores: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a take lies on the timeline; ``speed`` is its total rate against natural speech."""
+
+    line: str
+    span: Span
+    speed: float = 1.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def start(self) -> Fraction:
+        """First audible moment in seconds."""
+        return self.span.start
