@@ -244,6 +244,18 @@ class Style:
     quality: float = 0.5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StylePrint:
+    """A voice of a synthesiser as measured: its voiceprint and median pitch on a probe text."""
+
+    name: str
+    language: str
+    gender: str
+    quality: float
+    pitch_hz: float
+    voiceprint: Voiceprint
+
+
 @runtime_checkable
 class Synthesizer(Protocol):
     """Text to speech."""

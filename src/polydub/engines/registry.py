@@ -54,13 +54,23 @@ def _found() -> dict[tuple[str, str], EntryPoint]:
     return found
 
 
+_registered: dict[tuple[str, str], Any] = {}
+
+
+def register(kind: str, name: str, cls: Any) -> None:
+    """Make an engine class known in this process, without an entry point; it wins over one."""
+    _registered[kind, name] = cls
+
+
 def names(kind: str) -> tuple[str, ...]:
     """Names of the registered engines of ``kind``, sorted."""
-    return tuple(sorted(name for k, name in _found() if k == kind))
+    return tuple(sorted({name for k, name in [*_found(), *_registered] if k == kind}))
 
 
 def engine_class(kind: str, name: str) -> Any:
     """The class registered as ``kind.name``. Raises ``EngineError`` DUB-E201 when there is none."""
+    if (kind, name) in _registered:
+        return _registered[kind, name]
     entry = _found().get((kind, name))
     if entry is None:
         known = ", ".join(names(kind)) or "none is installed"
@@ -89,7 +99,9 @@ def describe(kind: str, name: str) -> EngineInfo:
 def all_engines() -> tuple[EngineInfo, ...]:
     """Every registered engine, by kind and name."""
     order: dict[str, int] = {kind: position for position, kind in enumerate(KINDS)}
-    keys = sorted(_found(), key=lambda key: (order.get(key[0], len(order)), key[1]))
+    keys = sorted(
+        {**_found(), **_registered}, key=lambda key: (order.get(key[0], len(order)), key[1])
+    )
     return tuple(describe(kind, name) for kind, name in keys)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -66,6 +67,7 @@ class AudioStream:
 class VideoStream:
     """One video stream, with the presentation time of every frame.
 
+    Film time zero is the container's start (``Source.start``): ``pts`` are already shifted by it.
     ``pts`` ``[n]`` int64 counts ``time_base`` seconds, sorted in presentation order, one entry per
     decodable frame: variable frame rate and edit lists stay exact. ``average_rate`` is for display
     only. ``colour`` holds FFmpeg's integer tags ``range``, ``primaries``, ``transfer``, ``matrix``.
@@ -97,12 +99,12 @@ class VideoStream:
     def frame_at(self, time: Fraction) -> int:
         """Index of the frame shown at ``time``, clipped to the existing frames."""
         ticks = time / self.time_base
-        at = int(np.searchsorted(self.pts, int(np.floor(ticks)), side="right")) - 1
+        at = int(np.searchsorted(self.pts, math.floor(ticks), side="right")) - 1
         return min(max(at, 0), max(0, len(self.pts) - 1))
 
     def frames_in(self, span: Span) -> range:
         """Indices of the frames whose presentation time lies inside ``span`` (half-open)."""
-        ticks = [int(np.ceil(time / self.time_base)) for time in (span.start, span.end)]
+        ticks = [math.ceil(time / self.time_base) for time in (span.start, span.end)]
         first, last = np.searchsorted(self.pts, ticks, side="left")
         return range(int(first), int(last))
 
@@ -114,7 +116,7 @@ class VideoStream:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """A probed input file."""
+    """A probed input file. ``start`` is the container time (seconds) of film time zero."""
 
     path: str
     digest: str
@@ -122,4 +124,5 @@ class Source:
     duration: Fraction
     video: VideoStream | None
     audio: tuple[AudioStream, ...]
+    start: Fraction = Fraction(0)
     tags: dict[str, Any] = field(default_factory=dict)

@@ -94,12 +94,17 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A line in one target language; ``note`` says why when ``status`` is not ``ok``."""
+    """A line in one target language; ``note`` says why when ``status`` is not ``ok``.
+
+    ``origin`` fingerprints the source text and the machine's answer, so that a later run can tell a
+    translation that went stale, or that a person edited, from one that is still the machine's.
+    """
 
     text: str
     status: TranslationStatus = "ok"
     engine: str = ""
     note: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

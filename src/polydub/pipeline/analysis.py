@@ -1,0 +1,264 @@
+"""Left of the Script: from a source file to cast and lines. Each step is cached by its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from polydub.errors import InputError
+from polydub.media.audio import WaveWriter, extract_audio, open_waveform, read_blocks, resample_file
+from polydub.media.frames import FrameSource
+from polydub.media.probe import probe
+from polydub.model import (
+    AudioStream,
+    Decision,
+    FaceTrack,
+    Image,
+    Person,
+    Script,
+    Shot,
+    Source,
+    Span,
+    Transcript,
+    VideoStream,
+)
+from polydub.pipeline.run import Run, StageProgress
+from polydub.project.artifacts import load, save
+from polydub.project.cache import digest
+from polydub.project.track_store import load_tracks, save_tracks
+from polydub.stages.faces import track_faces
+from polydub.stages.people import group_people
+from polydub.stages.shots import find_shots
+from polydub.stages.transcribe import Transcription, transcribe
+from polydub.stages.voice_activity import find_speech
+
+RATE = 48_000
+SPEECH_RATE = 16_000
+VERSION = "1"
+"""Part of every key here: raise it when a step's own code changes what it produces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The separated sound of a source: 48 kHz stems and the 16 kHz mono dialogue."""
+
+    dialogue: Path
+    background: Path
+    speech: Path
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is seen: shots, one track file per shot, people; ``key`` identifies all of it."""
+
+    shots: tuple[Shot, ...]
+    track_files: tuple[Path, ...]
+    people: tuple[Person, ...]
+    key: str
+
+    def tracks(self) -> tuple[FaceTrack, ...]:
+        """All face tracks of the film."""
+        return tuple(track for path in self.track_files for track in load_tracks(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything that production needs besides the script."""
+
+    source: Source
+    sound: Sound
+    picture: Picture
+    speech: tuple[Span, ...]
+    script: Script
+    key: str
+
+    @property
+    def video(self) -> VideoStream:
+        """The video stream, which every analysed source has."""
+        assert self.source.video is not None
+        return self.source.video
+
+
+def probe_source(run: Run) -> Source:
+    """The probed source. Raises ``InputError`` when it has no sound or no picture."""
+    project = run.project
+    with run.stage("probe") as progress:
+        project.refresh_digest()
+        folder, cached = run.ensure(
+            "probe",
+            VERSION,
+            project.state.digest,
+            make=lambda work: save(work / "source.json", probe(project.source)),
+        )
+        stored: Source = load(folder / "source.json", Source)
+        source = replace(stored, path=str(project.source))
+        progress.step("film", cached=cached)
+    if source.video is None:
+        raise InputError(
+            f"{project.source.name} has no video stream.",
+            hint="polydub dubs videos; for sound alone, put it over a still picture first.",
+            code="DUB-E104",
+        )
+    if not source.audio:
+        raise InputError(
+            f"{project.source.name} has no audio stream, so there is nothing to dub.",
+            hint="Give a video with speech in it.",
+            code="DUB-E103",
+        )
+    if source.tags.get("damage"):
+        run.decide(Decision("probe", "film", "warning", str(source.tags["damage"])))
+    return source
+
+
+def chosen_audio(source: Source, language: str | None) -> AudioStream:
+    """The stream to dub: the one tagged with the source language, else the first."""
+    for stream in source.audio:
+        if language and stream.language and stream.language.split("-")[0] == language.split("-")[0]:
+            return stream
+    return source.audio[0]
+
+
+def separate_sound(run: Run, source: Source) -> Sound:
+    """Dialogue and background stems at 48 kHz, and the 16 kHz mono dialogue."""
+    stream = chosen_audio(source, run.options.source_language)
+    with run.stage("separate", total=100) as progress:
+        mixed, _ = run.ensure(
+            "audio",
+            VERSION,
+            source.digest,
+            stream.index,
+            make=lambda work: extract_audio(source, stream.index, work / "audio.wav", rate=RATE),
+        )
+        folder, _ = run.ensure(
+            "separate",
+            VERSION,
+            source.digest,
+            stream.index,
+            run.engines.identity("separate"),
+            make=lambda work: _write_stems(run, mixed / "audio.wav", work, source, progress),
+        )
+    clean = (folder / "clean").exists()
+    if clean:
+        note = "the sound is a clean voice already: separation was skipped"
+        run.decide(Decision("separate", "film", "pass-through", note))
+    return Sound(
+        dialogue=mixed / "audio.wav" if clean else folder / "dialogue.wav",
+        background=folder / "background.wav",
+        speech=folder / "speech16k.wav",
+        clean=clean,
+    )
+
+
+def _write_stems(
+    run: Run, mixed: Path, work: Path, source: Source, progress: StageProgress
+) -> None:
+    wave = open_waveform(mixed)
+    total = max(1, len(wave.samples))
+    done = 0
+    separator = run.engines.get("separate")
+    blocks = read_blocks(mixed, block_s=10.0)
+    with (
+        WaveWriter(work / "dialogue.wav", RATE, wave.channels) as dialogue,
+        WaveWriter(work / "background.wav", RATE, wave.channels) as background,
+    ):
+        for voice, bed in separator.separate(blocks, RATE):
+            dialogue.write(voice)
+            background.write(bed)
+            done += len(voice)
+            progress.at(round(99 * done / total))
+    resample_file(work / "dialogue.wav", work / "speech16k.wav", SPEECH_RATE, mono=True)
+
+
+def see(run: Run, source: Source, video: VideoStream) -> Picture:
+    """Shots, face tracks and people."""
+    shots = _find_shots(run, source, video)
+    engines = [run.engines.identity(kind) for kind in ("faces", "identify-face")]
+    files: list[Path] = []
+    with run.stage("faces", total=len(shots)) as progress, _frames(source, video) as frames:
+        for shot in shots:
+            folder, cached = run.ensure(
+                "faces",
+                VERSION,
+                source.digest,
+                engines,
+                [shot.index, shot.first, shot.last],
+                make=_shot_tracker(run, shot, frames),
+            )
+            files.append(folder / "tracks.npz")
+            progress.step(f"shot {shot.index + 1}", cached=cached)
+        tracks = tuple(track for path in files for track in load_tracks(path))
+        people = group_people(tracks, frame_time=video.frame_time)
+    key = digest(VERSION, source.digest, engines, [shot.last for shot in shots])
+    return Picture(shots, tuple(files), people, key)
+
+
+def _shot_tracker(run: Run, shot: Shot, frames: FrameSource) -> Callable[[Path], None]:
+    def make(work: Path) -> None:
+        tracks = track_faces(
+            run.engines.get("faces"), run.engines.get("identify-face"), shot, frames.read
+        )
+        save_tracks(work / "tracks.npz", tracks)
+
+    return make
+
+
+def _find_shots(run: Run, source: Source, video: VideoStream) -> tuple[Shot, ...]:
+    def make(work: Path) -> None:
+        with _frames(source, video) as frames:
+            counted = _counting(frames.small(180), progress)
+            save(work / "shots.json", find_shots(run.engines.get("shots"), counted, video))
+
+    with run.stage("shots", total=max(1, video.n_frames)) as progress:
+        folder, cached = run.ensure(
+            "shots", VERSION, source.digest, run.engines.identity("shots"), make=make
+        )
+        progress.cached = progress.total if cached else 0
+    shots: tuple[Shot, ...] = load(folder / "shots.json", tuple[Shot, ...])
+    return shots
+
+
+def _counting(
+    pictures: Iterator[Image], progress: StageProgress, every: int = 25
+) -> Iterator[Image]:
+    for number, picture in enumerate(pictures):
+        if number % every == 0:
+            progress.at(number)
+        yield picture
+
+
+def _frames(source: Source, video: VideoStream) -> FrameSource:
+    return FrameSource(Path(source.path), video, source.start)
+
+
+def listen(run: Run, source: Source, sound: Sound) -> tuple[Transcript, tuple[Span, ...]]:
+    """Words with times, and where speech is."""
+    wanted = run.options.source_language
+    engines = [run.engines.identity(kind) for kind in ("separate", "vad", "recognize")]
+    audio = open_waveform(sound.speech)
+    seconds = max(1, round(audio.duration))
+
+    def make(work: Path) -> None:
+        speech = find_speech(run.engines.get("vad"), audio)
+        result = transcribe(
+            run.engines.get("recognize"),
+            audio,
+            speech,
+            language=wanted,
+            progress=lambda done: progress.at(int(done)),
+        )
+        words = result.transcript.words
+        save(work / "transcript.json", result)
+        speech = find_speech(run.engines.get("vad"), audio, words=words)
+        save(work / "speech.json", speech)
+
+    with run.stage("transcribe", total=seconds) as progress:
+        folder, cached = run.ensure(
+            "transcribe", VERSION, source.digest, engines, wanted, make=make
+        )
+        progress.cached = progress.total if cached else 0
+    result: Transcription = load(folder / "transcript.json", Transcription)
+    run.decide(*result.decisions)
+    speech: tuple[Span, ...] = load(folder / "speech.json", tuple[Span, ...])
+    return result.transcript, speech

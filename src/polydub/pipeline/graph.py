@@ -1,0 +1,245 @@
+"""The graph: analysis to a script, script to dubs. Runs here, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from polydub.engines import registry
+from polydub.errors import EngineError, InputError, ProjectError
+from polydub.media.master import AudioTrack, SubtitleTrack, write_master
+from polydub.model import Decision, Report, Script, Speaker, VoiceChoice
+from polydub.pipeline.analysis import (
+    VERSION,
+    Analysis,
+    chosen_audio,
+    listen,
+    probe_source,
+    see,
+    separate_sound,
+)
+from polydub.pipeline.mixing import DubTrack, mix_dub
+from polydub.pipeline.outputs import OutputRecord, check_output, record_output
+from polydub.pipeline.picture import Lips, render_lips
+from polydub.pipeline.reporting import build_report, write_report
+from polydub.pipeline.run import Run
+from polydub.pipeline.scripting import (
+    build_script,
+    find_voices,
+    keep_script,
+    make_thumbnails,
+    report_problems,
+    settle_script,
+)
+from polydub.pipeline.translating import translate_script
+from polydub.pipeline.voices import (
+    Spoken,
+    TakeMaker,
+    cast_voices,
+    speak_lines,
+    speaker_profiles,
+)
+from polydub.project.cache import digest
+from polydub.project.subtitles import cues_of, write_srt, write_vtt
+from polydub.project.translation_file import read_translation
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What one language produced."""
+
+    video: Path
+    subtitles: tuple[Path, ...]
+    report_page: Path
+    report: Report
+    script: Script
+
+
+def check_language(run: Run, language: str) -> None:
+    """Raise ``EngineError`` DUB-E203 early when the voice engine does not speak ``language``."""
+    known = run.engines.capabilities("speak").languages
+    tags = {tag.lower() for tag in known}
+    if (
+        not known
+        or language.lower() in tags
+        or language.split("-")[0].lower() in {tag.split("-")[0] for tag in tags}
+    ):
+        return
+    name = run.engines.name("speak")
+    raise EngineError(
+        f"The voice engine '{name}' does not speak '{language}'.",
+        hint=f"It speaks: {', '.join(known)}. Choose another with --engine speak=NAME.",
+        code="DUB-E203",
+    )
+
+
+def check_engines(run: Run, kinds: tuple[str, ...], language: str | None = None) -> None:
+    """Raise ``EngineError`` DUB-E202 before any work when a chosen engine is not installed."""
+    for kind in kinds:
+        info = registry.describe(kind, run.engines.name(kind, language))
+        if info.missing:
+            registry.load(kind, info.name)  # raises with the line that installs it
+
+
+def analyse(run: Run) -> Analysis:
+    """Everything left of the Script; the script on disk is the result's ``script``."""
+    check_engines(
+        run, ("separate", "shots", "faces", "identify-face", "vad", "voiceprint", "recognize")
+    )
+    source = probe_source(run)
+    video = source.video
+    assert video is not None
+    sound = separate_sound(run, source)
+    picture = see(run, source, video)
+    transcript, speech = listen(run, source, sound)
+    voices = find_voices(run, source, sound, speech)
+    key = digest(
+        VERSION,
+        picture.key,
+        transcript,
+        voices.turns,
+        run.engines.identity("separate"),
+        chosen_audio(source, run.options.source_language).index,
+    )
+    script = build_script(run, source, sound, picture, transcript, voices)
+    script = settle_script(run, script, key)
+    report_problems(run, script)
+    return Analysis(source, sound, picture, speech, script, key)
+
+
+def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite: bool) -> Finished:
+    """The dub of one language, from the script to the finished files."""
+    check_engines(run, ("translate", "speak", "convert"), language)
+    check_language(run, language)
+    check_output(run.project, out, overwrite=overwrite)
+    analysis, script = _translated(run, analysis, language)
+    profiles = speaker_profiles(run, analysis, script)
+    choices = cast_voices(run, script, profiles, language)
+    script = _with_voices(script, choices, language)
+    keep_script(run, script, run.project.state.analysis_key)
+    maker = TakeMaker(run, language, choices, profiles)
+    spoken = speak_lines(run, script, maker, language)
+    dub = mix_dub(run, analysis, script, spoken)
+    lips = render_lips(run, analysis, script, spoken, dub) if run.options.lips else None
+    _note_untranslated(run, script, language)
+    subtitles = _write_subtitles(run, script, spoken, language, out)
+    _master(run, analysis, script, (dub, lips), subtitles, language, out)
+    report = build_report(
+        run, analysis, script, language, spoken, profiles, lips.scores if lips else {}
+    )
+    tracks = analysis.picture.tracks()
+    pictures = make_thumbnails(run, analysis.source, script.people, tracks, analysis.picture.key)
+    page = write_report(run.project.folder(language), report, pictures)
+    return Finished(out, tuple(path for _, _, path in subtitles), page, report, script)
+
+
+def translate_only(run: Run, analysis: Analysis, language: str) -> Analysis:
+    """The analysis with its script translated and written, and nothing spoken."""
+    analysis, script = _translated(run, analysis, language)
+    keep_script(run, script, run.project.state.analysis_key)
+    return analysis
+
+
+def _translated(run: Run, analysis: Analysis, language: str) -> tuple[Analysis, Script]:
+    options: dict[str, Any] = {}
+    name = run.options.engine("translate", language)
+    if name == "given":
+        path = run.options.translations.get(language)
+        if path is None:
+            raise InputError(
+                "The engine translate=given needs a translation.",
+                hint=f"Add: --translation {language}=FILE.srt",
+                code="DUB-E108",
+            )
+        given = read_translation(path, language, rate=analysis.video.average_rate)
+        options = {"cues": given.cues, "texts": given.texts}
+    elif name == "llm-local" and run.options.llm_model:
+        options = {"model": run.options.llm_model}
+    script = translate_script(run, analysis.script, language, options)
+    return replace(analysis, script=script), script
+
+
+def _with_voices(script: Script, choices: Mapping[str, VoiceChoice], language: str) -> Script:
+    cast: list[Speaker] = []
+    for speaker in script.cast:
+        choice = choices.get(speaker.id)
+        voices = {**speaker.voices, language: choice} if choice else speaker.voices
+        cast.append(replace(speaker, voices=voices))
+    return script.with_cast(tuple(cast))
+
+
+def _note_untranslated(run: Run, script: Script, language: str) -> None:
+    for line in script.lines:
+        translation = line.translations.get(language)
+        if translation is None or translation.status == "untranslated":
+            why = translation.note if translation and translation.note else "no translation"
+            run.decide(Decision("translate", line.id, "pass-through", why, line.span))
+
+
+def _write_subtitles(
+    run: Run, script: Script, spoken: Mapping[str, Spoken], language: str, out: Path
+) -> list[tuple[str, str, Path]]:
+    """``(language, title, srt)`` for both languages; a .vtt lies beside each .srt."""
+    if not run.options.subtitles:
+        return []
+    placements = [item.placement for item in spoken.values()]
+    written = []
+    for tag, title, cues in (
+        (language, "Dubbed", cues_of(script, language, placements)),
+        (script.language, "Original", cues_of(script)),
+    ):
+        if not cues:  # a film without speech has no subtitles
+            continue
+        path = out.with_name(f"{out.stem}.{tag}.srt" if tag != language else f"{out.stem}.srt")
+        write_srt(path, cues)
+        write_vtt(path.with_suffix(".vtt"), cues)
+        written.append((tag, title, path))
+    return written
+
+
+def _master(
+    run: Run,
+    analysis: Analysis,
+    script: Script,
+    layers: tuple[DubTrack, Lips | None],
+    subtitles: list[tuple[str, str, Path]],
+    language: str,
+    out: Path,
+) -> None:
+    dub, lips = layers
+    patches = lips.patches if lips is not None and lips.patches.index else None
+    texts = [(tag, path.read_text(encoding="utf-8")) for tag, _, path in subtitles]
+    key = digest(VERSION, dub.key, lips.key if patches and lips else "", out.name, texts)
+    total = analysis.video.n_frames
+    with run.stage("master", total=total) as progress:
+        if record_output(run.project, out).is_current(key):
+            progress.cached = total
+            return
+        write_master(
+            analysis.source,
+            out,
+            audio=[AudioTrack(dub.mix, language, "Dub", default=True)],
+            original=chosen_audio(analysis.source, run.options.source_language),
+            original_language=script.language,
+            subtitles=[SubtitleTrack(path, tag, title) for tag, title, path in subtitles],
+            patches=patches.at if patches is not None else None,
+            progress=lambda done, _total: progress.at(done),
+        )
+    OutputRecord.of(out, key).save(run.project)
+
+
+def require_free_output(run: Run, out: Path, *, overwrite: bool) -> None:
+    """Refuse early, before hours of work, when ``out`` may not be written."""
+    check_output(run.project, out, overwrite=overwrite)
+    if out.suffix.lower() not in (".mp4", ".mkv"):
+        raise InputError(
+            f"Cannot write {out.name}: polydub writes .mp4 and .mkv.",
+            hint="Give an output name that ends in .mp4 or .mkv.",
+            code="DUB-E108",
+        )
+    if not out.parent.exists():
+        raise ProjectError(
+            f"The folder {out.parent} does not exist.", hint="Make it first.", code="DUB-E304"
+        )

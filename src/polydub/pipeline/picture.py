@@ -1,0 +1,192 @@
+"""Right of the Script, part three: mouths that follow the dub."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from polydub.engines.protocols import LipOutcome, LipSpan, Patch
+from polydub.errors import EngineError
+from polydub.media.audio import open_waveform
+from polydub.media.frames import FrameSource
+from polydub.model import Decision, FaceTrack, Image, Script
+from polydub.pipeline.analysis import VERSION, Analysis
+from polydub.pipeline.mixing import DubTrack
+from polydub.pipeline.run import Run
+from polydub.pipeline.voices import Spoken
+from polydub.project.artifacts import load, save
+from polydub.project.cache import digest
+from polydub.stages.lips import plan_lip_spans
+
+
+@dataclass(slots=True)
+class PatchStore:
+    """Patches of finished spans on disk, found by frame; only the index is in memory."""
+
+    index: dict[int, list[tuple[Path, str]]] = field(default_factory=dict)
+    _open: dict[Path, zipfile.ZipFile] = field(default_factory=dict)
+
+    def add(self, path: Path) -> None:
+        """Take the patches of one archive into the index."""
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                frame = int(name.split("_")[0])
+                self.index.setdefault(frame, []).append((path, name))
+
+    def at(self, frame: int) -> Sequence[Patch]:
+        """The patches of one frame."""
+        return [self._read(path, name) for path, name in self.index.get(frame, ())]
+
+    def _read(self, path: Path, name: str) -> Patch:
+        if path not in self._open:
+            if len(self._open) > 16:
+                self._open.pop(next(iter(self._open))).close()
+            self._open[path] = zipfile.ZipFile(path)
+        pixels: Image = np.load(io.BytesIO(self._open[path].read(name)))
+        frame, left, top = (int(part) for part in name.removesuffix(".npy").split("_")[:3])
+        return Patch(frame, left, top, pixels)
+
+
+def write_patches(path: Path, patches: Sequence[Patch]) -> None:
+    """Store patches as an archive of arrays, lightly compressed (pixels must stay exact)."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for number, patch in enumerate(patches):
+            buffer = io.BytesIO()
+            np.save(buffer, patch.pixels)
+            name = f"{patch.frame}_{patch.left}_{patch.top}_{number}.npy"
+            archive.writestr(name, buffer.getvalue())
+
+
+@dataclass(frozen=True, slots=True)
+class SpanSummary:
+    """What happened to one span, without its pixels."""
+
+    rendered: int
+    skipped: dict[str, int]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Lips:
+    """All new mouths of one language: where the patches are, and what was measured per line."""
+
+    patches: PatchStore
+    scores: dict[str, dict[str, float]]
+    key: str
+
+
+def render_lips(
+    run: Run, analysis: Analysis, script: Script, spoken: Mapping[str, Spoken], dub: DubTrack
+) -> Lips:
+    """Patches for every mouth that must follow the dub; untouched frames are not even decoded."""
+    tracks = analysis.picture.tracks()
+    plan, decisions = plan_lip_spans(
+        script.lines,
+        {name: item.placement for name, item in spoken.items()},
+        {name: item.take.phones for name, item in spoken.items()},
+        {speaker.id: speaker.person for speaker in script.cast},
+        tracks,
+        script.people,
+        analysis.picture.shots,
+        analysis.video,
+    )
+    run.decide(*decisions)
+    store = PatchStore()
+    scores: dict[str, dict[str, float]] = {}
+    keys: list[str] = []
+    with run.stage("lips", total=sum(len(spans) for spans in plan.values())) as progress:
+        for person, spans in plan.items():
+            own = _tracks_of(person, script, tracks)
+            for span, (folder, cached) in _rendered(run, analysis, spans, own, dub, spoken):
+                store.add(folder / "patches.zip")
+                summary: SpanSummary = load(folder / "summary.json", SpanSummary)
+                _note(run, span, summary, scores)
+                keys.append(folder.name)
+                progress.step(span.line, cached=cached)
+    return Lips(store, scores, digest(keys))
+
+
+def _tracks_of(person: str, script: Script, tracks: Sequence[FaceTrack]) -> tuple[FaceTrack, ...]:
+    names = {name for p in script.people if p.id == person for name in p.tracks}
+    return tuple(track for track in tracks if track.id in names)
+
+
+def _rendered(
+    run: Run,
+    analysis: Analysis,
+    spans: Sequence[LipSpan],
+    tracks: tuple[FaceTrack, ...],
+    dub: DubTrack,
+    spoken: Mapping[str, Spoken],
+) -> Iterator[tuple[LipSpan, tuple[Path, bool]]]:
+    """Each span with its artifact; only spans that are not cached reach the engine."""
+    identity = run.engines.identity("lips")
+    names = [track.id for track in tracks]
+    open_spans = []
+    for span in spans:
+        item = spoken.get(span.line)
+        # the energy of the voice shapes the mouth, so the take's folder is part of the key
+        take = item.folder.name if item else ""
+        parts = (VERSION, analysis.picture.key, identity, names, span, take)
+        key = digest("lips", *parts)
+        if run.cache.has("lips", key):
+            yield span, (run.cache.path("lips", key), True)
+        else:
+            open_spans.append((span, key))
+    if not open_spans:
+        return
+    outcomes = _outcomes(run, analysis, [span for span, _ in open_spans], tracks, dub)
+    for (span, key), outcome in zip(open_spans, outcomes, strict=True):
+        with run.cache.make("lips", key) as work:
+            write_patches(work / "patches.zip", outcome.patches)
+            summary = SpanSummary(len(outcome.patches), outcome.skipped, outcome.scores)
+            save(work / "summary.json", summary)
+        yield span, (run.cache.path("lips", key), False)
+
+
+def _outcomes(
+    run: Run,
+    analysis: Analysis,
+    spans: Sequence[LipSpan],
+    tracks: tuple[FaceTrack, ...],
+    dub: DubTrack,
+) -> Iterator[LipOutcome]:
+    """The engine's outcomes; an engine that fails costs its person the new mouth, not the film."""
+    source, video = analysis.source, analysis.video
+    done = 0
+    with FrameSource(Path(source.path), video, source.start) as frames:
+        try:
+            for outcome in run.engines.get("lips").render(
+                spans,
+                tracks,
+                analysis.picture.shots,
+                frames.read,
+                video.frame_time,
+                audio=open_waveform(dub.voices),
+            ):
+                done += 1
+                yield outcome
+        except EngineError as error:
+            for span in spans[done:]:
+                yield LipOutcome(span, (), {error.message: span.frames[1] - span.frames[0]}, {})
+
+
+def _note(
+    run: Run, span: LipSpan, summary: SpanSummary, scores: dict[str, dict[str, float]]
+) -> None:
+    for reason, count in sorted(summary.skipped.items()):
+        text = f"{count} frames keep the original mouth: {reason}"
+        run.decide(Decision("lips", span.line, "pass-through", text, span.span))
+    total = summary.rendered + sum(summary.skipped.values())
+    measured = {f"lips_{name}": value for name, value in summary.scores.items()}
+    if total:
+        measured["lips_rendered"] = summary.rendered / total
+    scores.setdefault(span.line, {}).update(measured)
+
+
+PatchReader = Callable[[int], Sequence[Patch]]

@@ -1,0 +1,106 @@
+"""Measures a finished dub and writes the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from polydub.evaluate.report_html import render_report
+from polydub.evaluate.report_json import report_json
+from polydub.evaluate.scores import (
+    error_rate,
+    overlap_share,
+    own_margin,
+    round_trip_metric,
+    summarise,
+)
+from polydub.media.audio import resample
+from polydub.model import Line, LineReport, Report, Script, Transcript, Voiceprint
+from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
+from polydub.pipeline.run import Run
+from polydub.pipeline.voices import Profiles, Spoken
+from polydub.project.artifacts import save
+
+
+def measure_line(
+    run: Run, line: Line, item: Spoken, profiles: Profiles, language: str
+) -> tuple[dict[str, float], str]:
+    """``(scores, text that the recogniser heard)`` of one take."""
+    identities = [run.engines.identity(kind) for kind in ("recognize", "voiceprint")]
+
+    def make(work: Path) -> None:
+        audio = resample(item.take.audio, SPEECH_RATE)
+        transcript: Transcript = run.engines.get("recognize").recognize(audio, language=language)
+        words = "".join((" " if w.spaced else "") + w.text for w in transcript.words).strip()
+        print_ = run.engines.get("voiceprint").embed(audio)
+        save(work / "heard.json", {"text": words, "print": print_.tolist()})
+
+    folder, _ = run.ensure("heard", VERSION, item.folder.name, identities, language, make=make)
+    heard = json.loads((folder / "heard.json").read_text(encoding="utf-8"))
+    print_: Voiceprint = np.asarray(heard["print"], np.float32)
+    scores = _voice_scores(print_, line.speaker, profiles)
+    text = line.translations[language].text
+    scores[round_trip_metric(language)] = error_rate(text, heard["text"], language)
+    scores["overlap"] = overlap_share(item.placement.span, line.span)
+    scores["speed"] = round(item.placement.speed, 3)
+    return scores, str(heard["text"])
+
+
+def _voice_scores(print_: Voiceprint, speaker: str, profiles: Profiles) -> dict[str, float]:
+    if speaker not in profiles.by_speaker:
+        return {}
+    prints = {name: p.voiceprint for name, p in profiles.by_speaker.items()}
+    scores = {"similarity": float(print_ @ prints[speaker])}
+    margin = own_margin(print_, prints, speaker)
+    if margin is not None:
+        scores["margin"] = margin
+    return scores
+
+
+def build_report(
+    run: Run,
+    analysis: Analysis,
+    script: Script,
+    language: str,
+    spoken: Mapping[str, Spoken],
+    profiles: Profiles,
+    lip_scores: Mapping[str, dict[str, float]],
+) -> Report:
+    """Everything measured on the dub into ``language``."""
+    lines: list[LineReport] = []
+    with run.stage("report", total=len(script.lines)) as progress:
+        for line in script.lines:
+            item = spoken.get(line.id)
+            scores: dict[str, float] = {}
+            heard, voice = "", None
+            if item is not None:
+                scores, heard = measure_line(run, line, item, profiles, language)
+                voice = item.take.voice
+            scores = {**scores, **lip_scores.get(line.id, {})}
+            placement = item.placement if item else None
+            lines.append(LineReport(line, language, placement, voice, scores, heard))
+            progress.step(line.id)
+    return Report(
+        source=script.source,
+        language=script.language,
+        target=language,
+        duration_s=float(script.duration),
+        cast=script.cast,
+        lines=tuple(lines),
+        decisions=tuple(run.decisions),
+        timings=tuple(run.timings.values()),
+        engines=run.engines.used(),
+        summary=summarise(lines),
+        extra={"shots": [[float(s.span.start), float(s.span.end)] for s in analysis.picture.shots]},
+    )
+
+
+def write_report(folder: Path, report: Report, thumbnails: Mapping[str, bytes]) -> Path:
+    """``report.html`` and ``report.json`` in ``folder``; returns the HTML file."""
+    (folder / "report.json").write_text(report_json(report), encoding="utf-8")
+    page = folder / "report.html"
+    page.write_text(render_report(report, thumbnails=thumbnails, players=None), encoding="utf-8")
+    return page

@@ -1,0 +1,302 @@
+"""Right of the Script, part one: translations, casting, takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from polydub.engines.protocols import (
+    Speech,
+    StylePrint,
+)
+from polydub.errors import EngineError
+from polydub.media.audio import open_waveform, resample, write_waveform
+from polydub.model import (
+    Decision,
+    Line,
+    Phone,
+    Placement,
+    Script,
+    Span,
+    Speaker,
+    Take,
+    VoiceChoice,
+    Voiceprint,
+    Waveform,
+)
+from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
+from polydub.pipeline.run import Run, StageProgress
+from polydub.project.artifacts import load, save
+from polydub.project.cache import digest
+from polydub.stages.cast import VoiceProfile, assign_styles, tune_voice
+from polydub.stages.fit import Fit, FitOptions, fit_decisions, fit_lines, place
+from polydub.stages.speak import Phrase, plan_phrases, speak_phrases
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spoken:
+    """One line as it will be heard: where, the finished take, the folder it is cached in."""
+
+    take: Take
+    placement: Placement
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profiles:
+    """What every speaker sounds like, each with clean reference sound (16 kHz mono)."""
+
+    by_speaker: dict[str, VoiceProfile]
+    references: dict[str, Waveform]
+    key: str
+
+    def others(self, speaker: str) -> list[Voiceprint]:
+        """The voiceprints of everybody else."""
+        return [p.voiceprint for name, p in self.by_speaker.items() if name != speaker]
+
+
+def speaker_profiles(run: Run, analysis: Analysis, script: Script) -> Profiles:
+    """Voiceprints of the cast from their reference spans."""
+    audio = open_waveform(analysis.sound.speech)
+    spans = {speaker.id: _reference_spans(speaker, script) for speaker in script.cast}
+
+    def make(work: Path) -> None:
+        embedder = run.engines.get("voiceprint")
+        prints = {
+            speaker: embedder.embed(_joined(audio, own)) for speaker, own in spans.items() if own
+        }
+        save(work / "prints.json", {name: value.tolist() for name, value in prints.items()})
+
+    identity = run.engines.identity("voiceprint")
+    key = digest(VERSION, analysis.key, identity, spans)
+    folder, _ = run.ensure("profiles", key, make=make)
+    stored: dict[str, list[float]] = load(folder / "prints.json", dict[str, list[float]])
+    profiles = {
+        speaker.id: VoiceProfile(
+            speaker.id,
+            np.asarray(stored[speaker.id], np.float32),
+            speaker.pitch_hz,
+            speaker.gender,
+        )
+        for speaker in script.cast
+        if speaker.id in stored
+    }
+    references = {name: _joined(audio, own) for name, own in spans.items() if own}
+    return Profiles(profiles, references, key)
+
+
+def _reference_spans(speaker: Speaker, script: Script) -> tuple[Span, ...]:
+    if speaker.references:
+        return speaker.references
+    lines = sorted(script.lines_of(speaker.id), key=lambda line: -line.span.duration)
+    return tuple(line.span for line in lines[:4] if line.span.duration > 0)
+
+
+def _joined(audio: Waveform, spans: Sequence[Span]) -> Waveform:
+    parts = [audio.cut(span).samples for span in spans]
+    joined = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return Waveform(np.ascontiguousarray(joined, np.float32), audio.rate)
+
+
+def cast_voices(
+    run: Run, script: Script, profiles: Profiles, language: str
+) -> dict[str, VoiceChoice]:
+    """One voice per speaker. A voice that the script already names for this engine stays."""
+    engine = run.engines.name("speak")
+    named = {
+        speaker.id: speaker.voices[language]
+        for speaker in script.cast
+        if language in speaker.voices and speaker.voices[language].engine == engine
+    }
+    speaking = [s.id for s in script.cast if script.lines_of(s.id)]
+    wanted = [p for name, p in profiles.by_speaker.items() if name in speaking]
+    if all(profile.speaker in named for profile in wanted):
+        return named
+    taken = {name: choice.style for name, choice in named.items()}
+    styles = assign_styles(wanted, run.engines.get("speak").bank(language), taken=taken)
+    identities = [run.engines.identity(kind) for kind in ("speak", "convert", "voiceprint")]
+    chosen: dict[str, VoiceChoice] = dict(named)
+    for name, style in styles.items():
+        choice = _cached_tuning(run, script, profiles, (name, language), style, identities)
+        chosen[name] = choice
+    return chosen
+
+
+def _cached_tuning(
+    run: Run,
+    script: Script,
+    profiles: Profiles,
+    who: tuple[str, str],
+    style: StylePrint,
+    identities: list[str],
+) -> VoiceChoice:
+    name, language = who
+
+    def make(work: Path) -> None:
+        save(work / "voice.json", _tuned(run, script, profiles, language, name, style))
+
+    folder, _ = run.ensure(
+        "cast", VERSION, profiles.key, identities, language, name, style.name, make=make
+    )
+    choice: VoiceChoice = load(folder / "voice.json", VoiceChoice)
+    return choice
+
+
+def _tuned(
+    run: Run, script: Script, profiles: Profiles, language: str, name: str, style: StylePrint
+) -> VoiceChoice:
+    """The style of one speaker, tuned on an audition: the longest of the speaker's own lines."""
+    choice = VoiceChoice(run.engines.name("speak"), style.name)
+    texts = [spoken_text(line, language) for line in script.lines_of(name)]
+    audition_text = max((text for text in texts if text), key=lambda t: min(len(t), 80), default="")
+    if not audition_text:
+        return choice
+    synthesizer = run.engines.get("speak")
+    converter = run.engines.get("convert")
+    speech = speak_phrases(
+        synthesizer, [Phrase(audition_text[:160])], language=language, style=style.name
+    )
+    return tune_voice(
+        choice,
+        speech.audio,
+        audition_pitch=converter.median_pitch(speech.audio),
+        reference=profiles.references[name],
+        profile=profiles.by_speaker[name],
+        others=profiles.others(name),
+        converter=converter,
+        embedder=run.engines.get("voiceprint"),
+        resample=lambda audio: resample(audio, SPEECH_RATE),
+    )
+
+
+def spoken_text(line: Line, language: str) -> str:
+    """What is to be spoken for a line; empty when it has no usable translation."""
+    translation = line.translations.get(language)
+    return translation.text if translation and translation.status != "untranslated" else ""
+
+
+class TakeMaker:
+    """Makes the takes of one language: natural speech, fitted speech, converted voice."""
+
+    def __init__(
+        self, run: Run, language: str, choices: Mapping[str, VoiceChoice], profiles: Profiles
+    ) -> None:
+        self._run = run
+        self._language = language
+        self._choices = choices
+        self._profiles = profiles
+        self._identity = run.engines.identity("speak")
+
+    def speech(self, line: Line, speed: float) -> tuple[Speech, str, bool]:
+        """``(speech, key, cached)`` of a line at an engine rate, in the plain style."""
+        phrases = plan_phrases(line, spoken_text(line, self._language))
+        style = self._choices[line.speaker].style
+        speed = round(speed, 2)
+        parts = (VERSION, self._identity, self._language, style, phrases, speed)
+
+        def make(work: Path) -> None:
+            speech = speak_phrases(
+                self._run.engines.get("speak"),
+                phrases,
+                language=self._language,
+                style=style,
+                speed=speed,
+            )
+            write_waveform(work / "speech.wav", speech.audio)
+            save(work / "phones.json", speech.phones)
+
+        folder, cached = self._run.ensure("speech", *parts, make=make)
+        phones: tuple[Phone, ...] = load(folder / "phones.json", tuple[Phone, ...])
+        return Speech(open_waveform(folder / "speech.wav"), phones), digest(*parts), cached
+
+    def fitted(self, line: Line, fit: Fit, natural: Fraction) -> tuple[Speech, str, float]:
+        """``(speech, key, speed)`` that fits the room, asking for more speed until it does.
+
+        Raises ``EngineError`` when four attempts are not enough: the caller passes the line
+        through.
+        """
+        speed = fit.speed if abs(fit.speed - 1) > 0.02 else 1.0
+        for _ in range(4):
+            speech, key, _ = self.speech(line, speed)
+            if speech.audio.duration <= fit.room:
+                return speech, key, speed
+            speed = min(2.0, speed * float(speech.audio.duration / fit.room) + 0.02)
+        raise EngineError(f"line {line.id} does not fit into {float(fit.room):.2f} s")
+
+    def take(self, line: Line, fit: Fit, natural: Fraction) -> Spoken:
+        """The finished take of a line and where it lies."""
+        choice = self._choices[line.speaker]
+        speech, key, speed = self.fitted(line, fit, natural)
+        reference = self._profiles.references.get(line.speaker)
+        neutral = choice.pitch == 1.0 and choice.warp == 1.0 and choice.envelope == 0.0
+        shape = (choice.pitch, choice.warp, choice.envelope)
+        converter = self._run.engines.identity("convert")
+
+        def make(work: Path) -> None:
+            audio = speech.audio
+            if not neutral and reference is not None:
+                audio = self._run.engines.get("convert").convert(audio, reference, choice)
+            write_waveform(work / "take.wav", audio)
+
+        folder, _ = self._run.ensure(
+            "take", VERSION, key, converter, shape, self._profiles.key, line.speaker, make=make
+        )
+        audio = open_waveform(folder / "take.wav")
+        take = Take(line.id, audio, speech.phones, choice, speed=round(speed, 2))
+        return Spoken(take, place(fit, audio.duration, natural), folder)
+
+
+def speak_lines(run: Run, script: Script, maker: TakeMaker, language: str) -> dict[str, Spoken]:
+    """A take for every line that has a usable translation; the others keep their original sound."""
+    lines = [x for x in script.lines if spoken_text(x, language) and x.span.duration > 0]
+    natural: dict[str, Fraction] = {}
+    with run.stage("speak", total=2 * len(lines)) as progress:
+        for line in lines:
+            _natural_length(run, maker, line, natural, progress)
+        options = FitOptions(max_speed=run.options.max_speed)
+        fits = fit_lines(lines, natural, script.duration, options)
+        run.decide(*fit_decisions(fits, {line.id: line.span for line in lines}))
+        spoken: dict[str, Spoken] = {}
+        for line in lines:
+            fit = fits.get(line.id)
+            if fit is not None and fit.fits:
+                _finish(run, maker, line, (fit, natural[line.id]), spoken)
+            progress.step(line.id)
+    return spoken
+
+
+def _natural_length(
+    run: Run, maker: TakeMaker, line: Line, natural: dict[str, Fraction], progress: StageProgress
+) -> None:
+    try:
+        speech, _, cached = maker.speech(line, 1.0)
+    except EngineError as error:
+        _pass_through(run, line, error.message)
+        progress.step(line.id)
+        return
+    if speech.audio.duration > 0:
+        natural[line.id] = speech.audio.duration
+    else:
+        _pass_through(run, line, "the voice engine returned silence")
+    progress.step(line.id, cached=cached)
+
+
+def _finish(
+    run: Run,
+    maker: TakeMaker,
+    line: Line,
+    fitting: tuple[Fit, Fraction],
+    spoken: dict[str, Spoken],
+) -> None:
+    try:
+        spoken[line.id] = maker.take(line, *fitting)
+    except EngineError as error:
+        _pass_through(run, line, error.message)
+
+
+def _pass_through(run: Run, line: Line, reason: str) -> None:
+    run.decide(Decision("speak", line.id, "pass-through", reason, line.span))

@@ -1,0 +1,153 @@
+"""Gives every speaker one synthetic voice: nearest style by voiceprint and pitch, then tuned.
+
+This is voice *matching*. The nearest of Kokoro's 54 styles reaches a CAM++ similarity of about 0.48
+to the real speaker, tuning about 0.50; two parts of one real recording reach 0.755 (measured on
+four film speakers). Nothing here may be called cloning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from polydub.engines.protocols import StylePrint, VoiceConverter, VoiceEmbedder
+from polydub.model import VoiceChoice, Voiceprint, Waveform
+
+
+@dataclass(frozen=True, slots=True)
+class CastOptions:
+    """What counts in the choice.
+
+    ``other_weight`` is how much likeness to the other speakers costs against likeness to the own
+    one; ``pitch_cost`` is per semitone; ``gender_cost`` applies when both genders are known and
+    differ; ``gain`` is the least improvement for which a converted voice is preferred to the plain
+    one, since conversion costs naturalness (DistillMOS 4.48 -> 4.46 at best).
+    """
+
+    other_weight: float = 0.5
+    pitch_cost: float = 0.01
+    gender_cost: float = 0.2
+    gain: float = 0.02
+    warps: tuple[float, ...] = (0.88, 0.94, 1.0, 1.06, 1.12)
+    envelope: float = 0.5
+    max_pitch_ratio: float = 1.4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceProfile:
+    """A speaker as heard in the source: what a synthetic voice should come close to."""
+
+    speaker: str
+    voiceprint: Voiceprint
+    pitch_hz: float | None = None
+    gender: str | None = None
+
+
+def likeness(
+    print_: Voiceprint, own: Voiceprint, others: Sequence[Voiceprint], weight: float
+) -> float:
+    """Similarity to the own speaker minus ``weight`` times that to the most similar other one."""
+    rival = max((float(print_ @ other) for other in others), default=0.0)
+    return float(print_ @ own) - weight * max(0.0, rival)
+
+
+def assign_styles(
+    profiles: Sequence[VoiceProfile],
+    bank: Sequence[StylePrint],
+    *,
+    taken: Mapping[str, str] | None = None,
+    options: CastOptions | None = None,
+) -> dict[str, StylePrint]:
+    """One style per speaker, all different, best in total (Hungarian assignment).
+
+    ``taken`` maps speakers that already have a voice (pinned by the user) to its style: those
+    styles are not given to others. With more speakers than styles the rest reuse the nearest style.
+    """
+    options = options or CastOptions()
+    taken = dict(taken or {})
+    free = [style for style in bank if style.name not in taken.values()] or list(bank)
+    open_profiles = [profile for profile in profiles if profile.speaker not in taken]
+    if not open_profiles or not free:
+        return {}
+    scores = _scores(open_profiles, profiles, free, options)
+    rows, columns = linear_sum_assignment(-scores)
+    chosen = {open_profiles[r].speaker: free[c] for r, c in zip(rows, columns, strict=True)}
+    for index, profile in enumerate(open_profiles):
+        chosen.setdefault(profile.speaker, free[int(scores[index].argmax())])
+    return chosen
+
+
+def _scores(
+    wanted: Sequence[VoiceProfile],
+    everyone: Sequence[VoiceProfile],
+    bank: Sequence[StylePrint],
+    options: CastOptions,
+) -> npt.NDArray[np.float64]:
+    scores = np.zeros((len(wanted), len(bank)))
+    for row, profile in enumerate(wanted):
+        others = [x.voiceprint for x in everyone if x.speaker != profile.speaker]
+        for column, style in enumerate(bank):
+            own = profile.voiceprint
+            score = likeness(style.voiceprint, own, others, options.other_weight)
+            if profile.pitch_hz and style.pitch_hz:
+                score -= options.pitch_cost * abs(12 * np.log2(profile.pitch_hz / style.pitch_hz))
+            if profile.gender and profile.gender != style.gender:
+                score -= options.gender_cost
+            scores[row, column] = score
+    return scores
+
+
+def tune_voice(
+    choice: VoiceChoice,
+    audition: Waveform,
+    *,
+    audition_pitch: float | None,
+    reference: Waveform,
+    profile: VoiceProfile,
+    others: Sequence[Voiceprint],
+    converter: VoiceConverter,
+    embedder: VoiceEmbedder,
+    resample: Callable[[Waveform], Waveform],
+    options: CastOptions | None = None,
+) -> VoiceChoice:
+    """The best of the plain voice and its conversions, judged on the ``audition`` take.
+
+    ``resample`` brings audio to the embedder's 16 kHz mono.
+
+    Kept only if the likeness (see :func:`likeness`) rises by ``options.gain``: conversion helps a
+    poor match and hurts a good one (0.439 -> 0.486, but 0.626 -> lower, measured).
+    """
+    options = options or CastOptions()
+    pitch = _pitch_ratio(audition_pitch, profile.pitch_hz, options)
+    heard = embedder.embed(resample(audition))
+    best = replace(choice, similarity=_cosine(heard, profile))
+    bar = likeness(heard, profile.voiceprint, others, options.other_weight) + options.gain
+    for candidate in _conversions(choice, pitch, options):
+        heard = embedder.embed(resample(converter.convert(audition, reference, candidate)))
+        score = likeness(heard, profile.voiceprint, others, options.other_weight)
+        if score > bar:
+            best, bar = replace(candidate, similarity=_cosine(heard, profile)), score
+    return best
+
+
+def _conversions(choice: VoiceChoice, pitch: float, options: CastOptions) -> list[VoiceChoice]:
+    return [
+        replace(choice, pitch=pitch, warp=warp, envelope=envelope)
+        for warp in options.warps
+        for envelope in (0.0, options.envelope)
+    ]
+
+
+def _cosine(heard: Voiceprint, profile: VoiceProfile) -> float:
+    return round(float(heard @ profile.voiceprint), 4)
+
+
+def _pitch_ratio(have: float | None, want: float | None, options: CastOptions) -> float:
+    if not have or not want:
+        return 1.0
+    limit = options.max_pitch_ratio
+    return round(float(np.clip(want / have, 1 / limit, limit)), 3)

@@ -1,0 +1,241 @@
+"""Words and turns become lines: what one voice says in one go. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from polydub.model import Span, Transcript, Turn, Word, to_seconds
+
+_SENTENCE_END = re.compile(r"[.!?…。！？]['\"”’»」』)\]]*$")
+_CLAUSE_END = re.compile(r"[,;:，、；：—–-]['\"”’»」』)\]]*$")
+_ABBREVIATION = re.compile(r"^(?:mr|mrs|ms|dr|st|jr|sr|prof|vs|etc|sra?|[a-z])\.$", re.IGNORECASE)
+SOLE_VOICE = "V1"
+"""Name of the only voice when diarization found no turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineOptions:
+    """When words belong to one line; seconds.
+
+    A pause of ``gap_s`` always ends a line. A sentence end does when a pause of ``pause_s`` follows
+    or the line is ``long_s`` long. No line is longer than ``longest_s``. A boundary between voices
+    moves by one word at most, and only when that word lies within ``snap_s`` of the turn's edge:
+    recognised word gaps lie within 0.15 s of annotated changes of speaker (measured on 3 clips).
+    """
+
+    gap_s: float = 0.8
+    pause_s: float = 0.6
+    long_s: float = 8.0
+    longest_s: float = 12.0
+    snap_s: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceLine:
+    """The words of one line and the diarization voice that says them; never empty."""
+
+    voice: str
+    words: tuple[Word, ...]
+
+    @property
+    def span(self) -> Span:
+        """From the first word's start to the end of the word that ends last."""
+        return Span(
+            min(word.span.start for word in self.words), max(word.span.end for word in self.words)
+        )
+
+    @property
+    def text(self) -> str:
+        """The words with their spaces."""
+        return text_of(self.words)
+
+
+def text_of(words: Sequence[Word]) -> str:
+    """The words as running text: a space before each ``spaced`` word but the first."""
+    parts = [f" {word.text.strip()}" if word.spaced else word.text.strip() for word in words]
+    return "".join(parts).strip()
+
+
+def ends_sentence(word: Word) -> bool:
+    """Whether the word's punctuation ends a sentence; ``Mr.`` and single initials do not."""
+    text = word.text.strip()
+    return bool(_SENTENCE_END.search(text)) and not _ABBREVIATION.match(text)
+
+
+def build_lines(
+    transcript: Transcript, turns: Sequence[Turn], *, options: LineOptions | None = None
+) -> list[VoiceLine]:
+    """The lines of a transcript, by time; every word is in exactly one line."""
+    options = options or LineOptions()
+    words = [word for word in transcript.words if word.text.strip()]
+    words.sort(key=lambda word: (word.span.start, word.span.end))
+    voices = assign_voices(words, turns)
+    voices = settle_boundaries(words, voices, turns, options)
+    lines: list[VoiceLine] = []
+    for voice, run in _runs(words, voices):
+        lines += [VoiceLine(voice, part) for part in _split(run, options)]
+    return sorted(lines, key=lambda line: (line.span, line.voice))
+
+
+def assign_voices(words: Sequence[Word], turns: Sequence[Turn]) -> list[str]:
+    """The voice of each word: the turn it overlaps most, else the nearest turn.
+
+    Where two voices speak at once and the word lies in both, the voice that was speaking goes on.
+    """
+    ordered = sorted(turns, key=lambda turn: (turn.span, turn.voice))
+    voices: list[str] = []
+    first = 0
+    longest = max((turn.span.duration for turn in ordered), default=Fraction(0))
+    for word in words:
+        while first < len(ordered) and ordered[first].span.start + longest < word.span.start - 30:
+            first += 1  # too early to be the nearest to any later word
+        near = _until(ordered, first, word.span.end + 30) or ordered
+        voices.append(_voice_of(word, near, voices[-1] if voices else ""))
+    return voices
+
+
+def _until(turns: Sequence[Turn], first: int, end: Fraction) -> list[Turn]:
+    found = []
+    for turn in turns[first:]:
+        if turn.span.start > end:
+            break
+        found.append(turn)
+    return found
+
+
+def _voice_of(word: Word, turns: Sequence[Turn], previous: str) -> str:
+    if not turns:
+        return previous or SOLE_VOICE
+
+    def preference(turn: Turn) -> tuple[Fraction, Fraction, bool]:
+        return (
+            word.span.overlap(turn.span),
+            -_distance(word.span.middle, turn.span),
+            turn.voice == previous,
+        )
+
+    best = max(turns, key=preference)
+    inside = [
+        turn for turn in turns if word.span.overlap(turn.span) == word.span.overlap(best.span)
+    ]
+    if word.span.overlap(best.span) > 0 and any(turn.voice == previous for turn in inside):
+        return previous
+    return best.voice
+
+
+def _distance(time: Fraction, span: Span) -> Fraction:
+    return max(span.start - time, time - span.end, Fraction(0))
+
+
+def settle_boundaries(
+    words: Sequence[Word], voices: Sequence[str], turns: Sequence[Turn], options: LineOptions
+) -> list[str]:
+    """``voices`` with each change of voice moved to a sentence end or pause one word away.
+
+    A change that already lies at a sentence end stays. A voice never loses its only word.
+    """
+    settled = list(voices)
+    snap = to_seconds(options.snap_s)
+    for at in range(1, len(words)):
+        if settled[at] == settled[at - 1] or ends_sentence(words[at - 1]):
+            continue
+        edge = _edge(words, at, turns)
+        moves = []
+        if _may_move(settled, at - 1, -1) and _near(words[at - 1], edge, snap):
+            moves.append(at - 1)
+        if _may_move(settled, at, 1) and _near(words[at], edge, snap):
+            moves.append(at + 1)
+        stay = _boundary_quality(words, at)
+        best = max(moves, key=lambda move: _boundary_quality(words, move), default=at)
+        if _boundary_quality(words, best) <= stay:
+            continue
+        if best < at:
+            settled[best] = settled[at]
+        else:
+            settled[at] = settled[at - 1]
+    return settled
+
+
+def _edge(words: Sequence[Word], at: int, turns: Sequence[Turn]) -> Fraction:
+    """The turn edge nearest to the boundary between two words."""
+    boundary = (words[at - 1].span.end + words[at].span.start) / 2
+    edges = [edge for turn in turns for edge in (turn.span.start, turn.span.end)]
+    return min(edges, key=lambda edge: (abs(edge - boundary), edge), default=boundary)
+
+
+def _near(word: Word, edge: Fraction, snap: Fraction) -> bool:
+    return _distance(edge, word.span) <= snap
+
+
+def _may_move(voices: Sequence[str], index: int, step: int) -> bool:
+    """Whether the voice of the word at ``index`` has another word on its own side."""
+    other = index + (-1 if step < 0 else 1)
+    return 0 <= other < len(voices) and voices[other] == voices[index]
+
+
+def _boundary_quality(words: Sequence[Word], at: int) -> Fraction:
+    """How well voices may change before word ``at``: a sentence end counts like 1 s of silence."""
+    pause = max(Fraction(0), words[at].span.start - words[at - 1].span.end)
+    if ends_sentence(words[at - 1]):
+        return 1 + pause
+    # a shorter pause says nothing: the recogniser leaves gaps of that size inside phrases
+    return pause if pause >= Fraction(3, 10) else Fraction(0)
+
+
+def _runs(words: Sequence[Word], voices: Sequence[str]) -> list[tuple[str, list[Word]]]:
+    runs: list[tuple[str, list[Word]]] = []
+    for word, voice in zip(words, voices, strict=True):
+        if runs and runs[-1][0] == voice:
+            runs[-1][1].append(word)
+        else:
+            runs.append((voice, [word]))
+    return runs
+
+
+def _split(words: list[Word], options: LineOptions) -> list[tuple[Word, ...]]:
+    """One voice's run of words cut at pauses, at sentence ends, and where it gets too long."""
+    parts: list[list[Word]] = []
+    for word in words:
+        if parts and not _breaks(parts[-1], word, options):
+            parts[-1].append(word)
+        else:
+            parts.append([word])
+    longest = to_seconds(options.longest_s)
+    return [tuple(piece) for part in parts for piece in _shortened(part, longest)]
+
+
+def _breaks(line: list[Word], word: Word, options: LineOptions) -> bool:
+    pause = word.span.start - line[-1].span.end
+    if pause >= to_seconds(options.gap_s):
+        return True
+    if not ends_sentence(line[-1]):
+        return False
+    length = line[-1].span.end - line[0].span.start
+    return pause > to_seconds(options.pause_s) or length >= to_seconds(options.long_s)
+
+
+def _shortened(words: list[Word], longest: Fraction) -> list[list[Word]]:
+    """Cut in two, again and again, at the best place until every part is short enough."""
+    if len(words) < 2 or words[-1].span.end - words[0].span.start <= longest:
+        return [words]
+    middle = (words[0].span.start + words[-1].span.end) / 2
+    half = (words[-1].span.end - words[0].span.start) / 2
+    at = max(range(1, len(words)), key=_cut_quality(words, middle, half))
+    return _shortened(words[:at], longest) + _shortened(words[at:], longest)
+
+
+def _cut_quality(
+    words: Sequence[Word], middle: Fraction, half: Fraction
+) -> Callable[[int], Fraction]:
+    """Near the middle, after a sentence or clause, at a pause."""
+
+    def quality(at: int) -> Fraction:
+        before = words[at - 1]
+        pause = max(Fraction(0), words[at].span.start - before.span.end)
+        good = 2 if ends_sentence(before) else 1 if _CLAUSE_END.search(before.text) else 0
+        return good + 2 * pause - 3 * abs(before.span.end - middle) / half
+
+    return quality

@@ -1,0 +1,110 @@
+"""Speaks a line: phrases at the source's pauses, one take per line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from polydub.engines.protocols import Speech, SpeechRequest, Synthesizer
+from polydub.model import Line, Phone, Samples, Span, Waveform
+
+_CLAUSE = re.compile(r"(?<=[,;:.!?…、，。！？；：—])\s*(?=\S)")
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakOptions:
+    """``pause`` is the shortest inner silence of the source that is kept, ``longest`` its cap (s).
+
+    ``tolerance`` is how far (share of the text) a clause end may lie from the source's pause.
+    """
+
+    pause: Fraction = Fraction(35, 100)
+    longest: Fraction = Fraction(2)
+    tolerance: float = 0.22
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A piece of a line and the silence (s) before it."""
+
+    text: str
+    pause: Fraction = Fraction(0)
+
+
+def plan_phrases(line: Line, text: str, options: SpeakOptions | None = None) -> tuple[Phrase, ...]:
+    """``text`` cut at the clause ends nearest to the pauses of the source line.
+
+    A source pause that has no clause end near it is not kept: a pause inside a clause sounds
+    broken.
+    """
+    options = options or SpeakOptions()
+    clauses = [clause for clause in _CLAUSE.split(text) if clause.strip()]
+    if len(clauses) < 2:
+        return (Phrase(text.strip()),)
+    sizes = np.cumsum([len(clause) for clause in clauses])
+    ends = sizes[:-1] / sizes[-1]
+    breaks: dict[int, Fraction] = {}
+    for position, pause in _source_pauses(line, options):
+        nearest = int(np.abs(ends - position).argmin())
+        if abs(ends[nearest] - position) <= options.tolerance and nearest not in breaks:
+            breaks[nearest] = min(pause, options.longest)
+    return _grouped(clauses, breaks)
+
+
+def _source_pauses(line: Line, options: SpeakOptions) -> list[tuple[float, Fraction]]:
+    """``(relative position in the text, seconds)`` of every long inner silence, longest first."""
+    length = sum(len(word.text) for word in line.words) or 1
+    spoken, found = 0, []
+    for word, following in zip(line.words, line.words[1:], strict=False):
+        spoken += len(word.text)
+        gap = following.span.start - word.span.end
+        if gap >= options.pause:
+            found.append((spoken / length, gap))
+    return sorted(found, key=lambda item: -item[1])
+
+
+def _grouped(clauses: Sequence[str], breaks: dict[int, Fraction]) -> tuple[Phrase, ...]:
+    phrases: list[Phrase] = []
+    text, pause = "", Fraction(0)
+    for index, clause in enumerate(clauses):
+        joint = " " if text and clause[:1].isascii() else ""
+        text = f"{text}{joint}{clause.strip()}"
+        if index in breaks:
+            phrases.append(Phrase(text, pause))
+            text, pause = "", breaks[index]
+    if text:
+        phrases.append(Phrase(text, pause))
+    return tuple(phrases)
+
+
+def speak_phrases(
+    synthesizer: Synthesizer,
+    phrases: Sequence[Phrase],
+    *,
+    language: str,
+    style: str,
+    speed: float = 1.0,
+) -> Speech:
+    """One piece of speech with the pauses in it; pauses shrink with ``speed`` like the words do."""
+    parts: list[Samples] = []
+    phones: list[Phone] = []
+    rate, offset = 0, Fraction(0)
+    for phrase in phrases:
+        request = SpeechRequest(phrase.text, language, style, speed)
+        speech = synthesizer.speak(request)
+        rate = speech.audio.rate
+        silence = round(phrase.pause / Fraction(speed).limit_denominator(1000) * rate)
+        if silence:
+            parts.append(np.zeros(silence, np.float32))
+            gap = Fraction(silence, rate)
+            phones.append(Phone(" ", Span(offset, offset + gap)))
+            offset += gap
+        phones += [Phone(p.symbol, p.span.shift(offset)) for p in speech.phones]
+        parts.append(speech.audio.samples)
+        offset += speech.audio.duration
+    audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return Speech(Waveform(audio, rate or 24000), tuple(phones))

@@ -1,0 +1,224 @@
+"""Every line gets a translation, by id: none is lost, merged or invented.
+
+A translator may answer anything. What it answers is cleaned and checked line by line; lines that
+fail are asked again in smaller groups, at last alone; a line that still fails keeps its original
+text, marked as untranslated, with a recorded decision.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from polydub.engines.protocols import Capabilities, LineToTranslate, TranslationRequest, Translator
+from polydub.errors import EngineError
+from polydub.model import Decision, Line, Script, Translation, TranslationStatus
+from polydub.model.language import same_language
+from polydub.stages.translation_check import cleaned, problem
+
+STAGE = "translate"
+
+
+@dataclass(frozen=True, slots=True)
+class TranslateOptions:
+    """Settings of :func:`translate_lines`.
+
+    ``batches`` are the lines per request in the first and the following attempts; ``context`` the
+    neighbours shown on each side. ``glossary`` maps a source term to its translation. ``redo``
+    translates again what an engine has translated before; a given translation always stays. After
+    ``patience`` failed requests in a row the engine is not asked any more.
+    """
+
+    batches: tuple[int, ...] = (8, 3, 1)
+    context: int = 3
+    glossary: dict[str, str] = field(default_factory=dict)
+    redo: bool = False
+    patience: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationOutcome:
+    """A translation for every line of the script, by id, and what went wrong."""
+
+    translations: dict[str, Translation]
+    decisions: tuple[Decision, ...]
+
+
+Progress = Callable[[str, int, int], None]
+"""``progress(line_id, done, total)`` after each line that is settled."""
+
+
+def translate_lines(
+    translator: Translator,
+    script: Script,
+    target: str,
+    *,
+    options: TranslateOptions | None = None,
+    on_progress: Progress | None = None,
+) -> TranslationOutcome:
+    """Translations of all lines of ``script`` into ``target`` (BCP-47); never raises for a line.
+
+    Given translations in the script stay, and so do those that the same engine has made before. A
+    translation's ``engine`` is the engine's name; a draft engine's lines have status ``draft``,
+    those of the ``given`` engine ``given``. Text from a given translation is not checked or
+    cleaned: it is the user's word.
+    """
+    job = _Job(translator, script, target, options or TranslateOptions(), on_progress)
+    return job.run()
+
+
+def needs_translation(line: Line, target: str, engine: str, *, redo: bool = False) -> bool:
+    """Whether an engine has to translate ``line``: no usable translation by a user or by itself."""
+    made = line.translations.get(target)
+    if made is None or made.status == "untranslated":
+        return True
+    if made.status == "given":
+        return False
+    return redo or made.engine != engine
+
+
+class _Job:
+    def __init__(
+        self,
+        translator: Translator,
+        script: Script,
+        target: str,
+        options: TranslateOptions,
+        progress: Progress | None,
+    ) -> None:
+        self._translator = translator
+        self._capabilities: Capabilities = translator.capabilities
+        self._script = script
+        self._target = target
+        self._options = options
+        self._progress = progress
+        self._done: dict[str, Translation] = {}
+        self._problems: dict[str, str] = {}
+        self._failures = 0
+
+    def run(self) -> TranslationOutcome:
+        open_lines = [line for line in self._script.lines if not self._settled(line)]
+        for size in self._options.batches:
+            for batch in _batches(open_lines, size):
+                self._ask(batch)
+            open_lines = [line for line in open_lines if line.id not in self._done]
+            if not open_lines or self._failures >= self._options.patience:
+                break
+        decisions = [self._give_up(line) for line in open_lines]
+        ordered = {line.id: self._done[line.id] for line in self._script.lines}
+        return TranslationOutcome(ordered, (*self._about_film(), *decisions))
+
+    def _settled(self, line: Line) -> bool:
+        """Lines that no engine needs to see."""
+        name = self._capabilities.name
+        if not needs_translation(line, self._target, name, redo=self._options.redo):
+            self._finish(line.id, line.translations[self._target])
+        elif not line.text.strip():
+            self._finish(line.id, Translation("", note="the line has no text"))
+        elif same_language(self._script.language, self._target) and name != "given":
+            self._finish(line.id, Translation(line.text, note="already in this language"))
+        return line.id in self._done
+
+    def _ask(self, batch: Sequence[Line]) -> None:
+        if self._failures >= self._options.patience:
+            return
+        try:
+            answers = self._translator.translate(self._request(batch))
+        except EngineError as error:
+            self._failures += 1
+            self._problems.update((line.id, error.message) for line in batch)
+            return
+        self._failures = 0
+        texts = {line.id: self._text(answers, line) for line in batch}
+        merged = _merged(batch, texts)
+        for line in batch:
+            what = merged.get(line.id) or self._check(texts[line.id], line)
+            if what:
+                self._problems[line.id] = what
+            else:
+                text = texts[line.id]
+                self._finish(line.id, Translation(text, self._status, self._capabilities.name))
+
+    def _request(self, batch: Sequence[Line]) -> TranslationRequest:
+        lines = self._script.lines
+        position = {line.id: index for index, line in enumerate(lines)}
+        first, last = position[batch[0].id], position[batch[-1].id]
+        wanted = {line.id for line in batch}
+        around = self._options.context
+        # lines between the first and the last that are settled already are context as well
+        inside = [line for line in lines[first:last] if line.id not in wanted]
+        return TranslationRequest(
+            source=self._script.language,
+            target=self._target,
+            lines=tuple(self._asked(line) for line in batch),
+            before=tuple(
+                self._asked(line) for line in [*lines[max(0, first - around) : first], *inside]
+            ),
+            after=tuple(self._asked(line) for line in lines[last + 1 : last + 1 + around]),
+            glossary=self._options.glossary,
+        )
+
+    def _asked(self, line: Line) -> LineToTranslate:
+        speaker = self._script.speaker(line.speaker).name
+        return LineToTranslate(line.id, line.text, speaker, float(line.span.duration), line.span)
+
+    def _text(self, answers: Mapping[str, str], line: Line) -> str:
+        """The answer for a line, ``""`` when there is none or it is no text."""
+        text = answers.get(line.id) if isinstance(answers, dict) else None
+        if not isinstance(text, str):
+            return ""
+        return text.strip() if self._status == "given" else cleaned(text, line.text)
+
+    def _check(self, text: str, line: Line) -> str:
+        if not text:
+            return "no translation came back"
+        if self._status == "given":
+            return ""
+        return problem(text, line.text, self._script.language, self._target)
+
+    @property
+    def _status(self) -> TranslationStatus:
+        if self._capabilities.name == "given":
+            return "given"
+        return "draft" if self._capabilities.draft else "ok"
+
+    def _finish(self, line_id: str, translation: Translation) -> None:
+        self._done[line_id] = translation
+        if self._progress is not None:
+            self._progress(line_id, len(self._done), len(self._script.lines))
+
+    def _give_up(self, line: Line) -> Decision:
+        reason = self._problems.get(line.id, "the engine was not asked: it failed before")
+        note = f"not translated: {reason}"
+        self._finish(line.id, Translation(line.text, "untranslated", self._capabilities.name, note))
+        return Decision(STAGE, line.id, "pass-through", note, line.span)
+
+    def _about_film(self) -> Iterator[Decision]:
+        name = self._capabilities.name
+        if any(made.status == "draft" for made in self._done.values()):
+            reason = f"'{name}' translates roughly: have the translation checked by a person"
+            yield Decision(STAGE, "film", "draft", reason)
+        if self._failures >= self._options.patience:
+            reason = f"'{name}' failed {self._failures} times in a row and was not asked any more"
+            yield Decision(STAGE, "film", "warning", reason)
+
+
+def _batches(lines: Sequence[Line], size: int) -> Iterator[Sequence[Line]]:
+    for start in range(0, len(lines), max(1, size)):
+        yield lines[start : start + max(1, size)]
+
+
+def _merged(batch: Sequence[Line], texts: Mapping[str, str]) -> dict[str, str]:
+    """Lines whose longer answer is also another line's, although the originals differ."""
+    originals: dict[str, set[str]] = {}
+    for line in batch:
+        originals.setdefault(texts[line.id], set()).add(line.text.strip().casefold())
+    counts = Counter(texts[line.id] for line in batch)
+    return {
+        line.id: "the same translation came back for different lines"
+        for line in batch
+        if counts[texts[line.id]] > 1
+        and len(originals[texts[line.id]]) > 1
+        and sum(char.isalnum() for char in texts[line.id]) > 12
+    }

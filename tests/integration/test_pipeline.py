@@ -1,0 +1,255 @@
+"""The whole pipeline on deterministic engines and a drawn film: every seam, no weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polydub import api
+from polydub.engines.fakes import FakeRecognizer, FakeSynthesizer, register_fakes
+from polydub.errors import EngineError, InputError, ProjectError
+from polydub.media.audio import open_waveform
+from polydub.media.frames import FrameSource
+from polydub.media.probe import probe
+from polydub.pipeline.events import STAGES, Event
+from tests.films import Beat, write_film
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return write_film(tmp_path / "talk.mp4")
+
+
+def options(**changes) -> api.DubOptions:
+    return replace(api.DubOptions(targets=("es",), engines=register_fakes()), **changes)
+
+
+def script_of(project: Path) -> dict:
+    return json.loads((project / "script.json").read_text())
+
+
+def picture(path: Path, index: int) -> np.ndarray:
+    source = probe(path)
+    with FrameSource(path, source.video, source.start) as frames:
+        return next(iter(frames.read(index, index + 1)))[1]
+
+
+def test_a_conversation_is_dubbed_line_by_line(film: Path) -> None:
+    events: list[Event] = []
+    result = api.dub(film, options(), on_event=events.append)
+    (output,) = result.outputs
+    script = script_of(result.project)
+    assert [line["speaker"] for line in script["lines"]] == ["S1", "S2", "S1"]
+    assert [line["visibility"] for line in script["lines"]] == [
+        "on-screen",
+        "on-screen",
+        "off-screen",
+    ]
+    people = {speaker["id"]: speaker["person"] for speaker in script["cast"]}
+    assert people["S1"] != people["S2"] and None not in people.values()
+    assert all(x["translations"]["es"]["text"].startswith("es ") for x in script["lines"])
+    voices = {speaker["voices"]["es"]["style"] for speaker in script["cast"]}
+    assert len(voices) == 2
+    assert output.lines == 3
+    before, after = probe(film), probe(output.video)
+    assert after.video.n_frames == before.video.n_frames
+    assert [after.video.frame_time(i) for i in range(9)] == [
+        before.video.frame_time(i) for i in range(9)
+    ]
+    assert len(after.audio) == 2 and after.audio[0].language and after.audio[1].language
+    assert {path.suffix for path in output.subtitles} == {".srt"}
+    assert output.report.read_text().startswith("<!")
+    seen = [event.stage for event in events]
+    assert [stage for stage in STAGES if stage in seen] == list(dict.fromkeys(seen))
+
+
+def test_only_the_mouths_of_speaking_people_change(film: Path) -> None:
+    (output,) = api.dub(film, options()).outputs
+    speaking, listening = 25, round(6.0 * 25)
+    before, after = picture(film, speaking), picture(output.video, speaking)
+    assert np.abs(before.astype(int) - after).max() > 100
+    assert np.abs(before[:15].astype(int) - after[:15]).max() < 20
+    before, after = picture(film, listening), picture(output.video, listening)
+    assert np.abs(before.astype(int) - after).max() < 30
+
+
+def test_without_lips_the_picture_is_copied_bit_for_bit(film: Path) -> None:
+    (output,) = api.dub(film, options(lips=False)).outputs
+    for index in (0, 30, 100):
+        np.testing.assert_array_equal(picture(film, index), picture(output.video, index))
+
+
+def test_the_old_voices_are_gone_and_the_new_ones_are_there(film: Path) -> None:
+    result = api.dub(film, options(lips=False))
+    (mix,) = (result.project / "cache" / "mix").glob("*/dub.wav")
+    audio = open_waveform(mix).mono()
+    part = audio.samples[round(1.0 * 48000) : round(2.0 * 48000)]
+    spectrum = np.abs(np.fft.rfft(part))
+    old, new = spectrum[145:156].max(), spectrum[135:145].max()
+    assert new > 3 * old
+    assert abs(float(audio.duration) - 7.2) < 0.05
+
+
+def test_a_second_run_makes_nothing_again(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = api.dub(film, options())
+    stamp = first.outputs[0].video.stat().st_mtime_ns
+
+    def fail(*args, **kwargs):
+        raise AssertionError("work was done again")
+
+    monkeypatch.setattr(FakeSynthesizer, "speak", fail)
+    monkeypatch.setattr(FakeRecognizer, "recognize", fail)
+    second = api.dub(film, options())
+    assert second.outputs[0].video.stat().st_mtime_ns == stamp
+
+
+def test_editing_one_line_redoes_that_line_only(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = api.dub(film, options())
+    path = result.project / "script.json"
+    script = script_of(result.project)
+    script["lines"][1]["translations"]["es"]["text"] = "hola amigo"
+    path.write_text(json.dumps(script))
+    spoken: list[str] = []
+    original = FakeSynthesizer.speak
+
+    def speak(self, request):
+        spoken.append(request.text)
+        return original(self, request)
+
+    monkeypatch.setattr(FakeSynthesizer, "speak", speak)
+    takes = set((result.project / "cache" / "take").iterdir())
+    again = api.render(result.project)
+    assert set(spoken) == {"hola amigo"}
+    assert len(set((result.project / "cache" / "take").iterdir()) - takes) == 1
+    after = script_of(result.project)
+    assert after["lines"][1]["translations"]["es"]["status"] == "given"
+    assert after["lines"][1]["translations"]["es"]["text"] == "hola amigo"
+    assert again.outputs[0].lines == 3
+
+
+def test_a_changed_source_text_is_translated_again(film: Path) -> None:
+    result = api.dub(film, options(lips=False))
+    script = script_of(result.project)
+    script["lines"][0]["text"] = "something else"
+    (result.project / "script.json").write_text(json.dumps(script))
+    api.render(result.project)
+    line = script_of(result.project)["lines"][0]
+    assert line["translations"]["es"]["text"] == "es something else"
+
+
+def test_killed_in_the_middle_it_resumes(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FakeSynthesizer.speak
+    calls = []
+
+    def dying(self, request):
+        calls.append(request.text)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return original(self, request)
+
+    monkeypatch.setattr(FakeSynthesizer, "speak", dying)
+    with pytest.raises(Exception, match="Stopped") as caught:
+        api.dub(film, options())
+    assert caught.value.exit_code == 130
+    monkeypatch.setattr(FakeSynthesizer, "speak", original)
+    result = api.dub(film, options())
+    assert result.outputs[0].lines == 3
+
+
+def test_a_given_translation_is_used_by_time(film: Path, tmp_path: Path) -> None:
+    srt = tmp_path / "t.srt"
+    srt.write_text(
+        "1\n00:00:00,400 --> 00:00:02,400\nuno\n\n2\n00:00:02,800 --> 00:00:04,800\ndos\n\n"
+        "3\n00:00:05,200 --> 00:00:06,800\ntres\n"
+    )
+    engines = {k: v for k, v in register_fakes().items() if k != "translate"}
+    wanted = options(engines=engines, translations={"es": srt}, lips=False)
+    result = api.dub(film, wanted)
+    texts = [x["translations"]["es"]["text"] for x in script_of(result.project)["lines"]]
+    assert texts == ["uno", "dos", "tres"]
+
+
+def test_a_line_that_is_not_translated_keeps_its_original_sound(film: Path) -> None:
+    engines = register_fakes()
+    from polydub.engines import registry
+    from polydub.engines.fakes import FakeTranslator
+
+    class Loser(FakeTranslator):
+        def translate(self, request):
+            answer = super().translate(request)
+            return {k: v for k, v in answer.items() if k != "L002"}
+
+    registry.register("translate", "loser", Loser)
+    result = api.dub(film, options(engines={**engines, "translate": "loser"}, lips=False))
+    line = script_of(result.project)["lines"][1]
+    assert line["translations"]["es"]["status"] == "untranslated"
+    assert result.outputs[0].lines == 2
+    report = json.loads((result.project / "es" / "report.json").read_text())
+    assert any(d["unit"] == "L002" and d["kind"] == "pass-through" for d in report["decisions"])
+    (mix,) = (result.project / "cache" / "mix").glob("*/dub.wav")
+    part = open_waveform(mix).mono().samples[round(3.0 * 48000) : round(4.0 * 48000)]
+    assert np.abs(np.fft.rfft(part)).argmax() == pytest.approx(420, abs=3)
+
+
+def test_outputs_of_others_are_refused_before_any_work(film: Path) -> None:
+    film.with_name("talk.es.mp4").write_bytes(b"precious")
+    with pytest.raises(ProjectError) as caught:
+        api.dub(film, options())
+    assert caught.value.code == "DUB-E301"
+    assert not (film.with_name("talk.polydub") / "cache").exists()
+    assert film.with_name("talk.es.mp4").read_bytes() == b"precious"
+
+
+def test_bad_input_is_one_clear_error(tmp_path: Path) -> None:
+    silent = write_film(tmp_path / "mute.mp4", audio=False)
+    with pytest.raises(InputError) as caught:
+        api.dub(silent, options())
+    assert caught.value.code == "DUB-E103"
+    noise = tmp_path / "noise.mp4"
+    noise.write_bytes(b"\x00\x01 this is no video " * 99)
+    with pytest.raises(InputError) as caught:
+        api.dub(noise, options())
+    assert caught.value.code == "DUB-E102"
+    film = write_film(tmp_path / "talk.mp4")
+    with pytest.raises(InputError) as caught:
+        api.dub(film, options(targets=("xx1",)))
+    assert caught.value.code == "DUB-E105"
+    with pytest.raises(EngineError) as unsupported:
+        api.dub(film, options(targets=("de",)))
+    assert unsupported.value.code == "DUB-E203"
+    with pytest.raises(EngineError) as unknown:
+        api.dub(film, options(engines={"speak": "nobody"}))
+    assert unknown.value.code == "DUB-E201"
+
+
+def test_a_film_without_speech_passes_through_and_says_so(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "quiet.mp4", (Beat(1.0, "A", "-"), Beat(1.0, "B", "-")))
+    result = api.dub(film, options())
+    assert result.outputs[0].lines == 0
+    report = json.loads((result.project / "es" / "report.json").read_text())
+    assert any("no speech" in decision["reason"] for decision in report["decisions"])
+    assert probe(result.outputs[0].video).video.n_frames == 50
+
+
+def test_a_film_without_faces_and_a_film_of_one_frame(tmp_path: Path) -> None:
+    dark = write_film(tmp_path / "dark.mp4", (Beat(2.0, "-", "A"), Beat(0.6, "-", "-")))
+    result = api.dub(dark, options())
+    assert result.outputs[0].lines == 1
+    assert script_of(result.project)["people"] == []
+    one = write_film(tmp_path / "one.mp4", (Beat(0.04, "A", "A"),))
+    assert probe(api.dub(one, options()).outputs[0].video).video.n_frames == 1
+
+
+def test_two_languages_share_one_analysis(film: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    result = api.dub(film, options(targets=("es", "zh"), lips=False), output=folder)
+    assert [o.video.name for o in result.outputs] == ["talk.es.mp4", "talk.zh.mp4"]
+    line = script_of(result.project)["lines"][0]
+    assert set(line["translations"]) == {"es", "zh"}

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+
+from polydub.engines.protocols import Capabilities, StylePrint
+from polydub.model import VoiceChoice, Voiceprint, Waveform
+from polydub.stages.cast import VoiceProfile, assign_styles, likeness, tune_voice
+
+
+def unit(*values: float) -> Voiceprint:
+    vector = np.array(values, np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def style(name: str, vector: Voiceprint, gender: str = "female", pitch: float = 200) -> StylePrint:
+    return StylePrint(name, "en", gender, 0.5, pitch, vector)
+
+
+BANK = [style("x", unit(1, 0, 0)), style("y", unit(0, 1, 0)), style("z", unit(0, 0, 1))]
+
+
+def test_each_speaker_gets_the_nearest_style() -> None:
+    profiles = [VoiceProfile("S1", unit(0.1, 1, 0)), VoiceProfile("S2", unit(1, 0.1, 0))]
+    chosen = assign_styles(profiles, BANK)
+    assert {name: s.name for name, s in chosen.items()} == {"S1": "y", "S2": "x"}
+
+
+def test_two_similar_speakers_never_share_a_style() -> None:
+    profiles = [VoiceProfile("S1", unit(1, 0.2, 0)), VoiceProfile("S2", unit(1, 0.21, 0))]
+    chosen = assign_styles(profiles, BANK)
+    assert chosen["S1"].name != chosen["S2"].name
+
+
+def test_a_style_named_in_the_script_is_not_given_to_another() -> None:
+    profiles = [VoiceProfile("S1", unit(1, 0, 0)), VoiceProfile("S2", unit(1, 0.1, 0))]
+    chosen = assign_styles(profiles, BANK, taken={"S1": "x"})
+    assert set(chosen) == {"S2"} and chosen["S2"].name != "x"
+
+
+def test_more_speakers_than_styles_still_all_get_one() -> None:
+    profiles = [VoiceProfile(f"S{i}", unit(1, i, 0)) for i in range(5)]
+    assert set(assign_styles(profiles, BANK)) == {f"S{i}" for i in range(5)}
+
+
+def test_gender_and_pitch_decide_between_equally_similar_styles() -> None:
+    bank = [style("f", unit(1, 0), "female", 210), style("m", unit(1, 0), "male", 110)]
+    man = VoiceProfile("S1", unit(1, 0), pitch_hz=115, gender="male")
+    assert assign_styles([man], bank)["S1"].name == "m"
+
+
+def test_likeness_punishes_sounding_like_somebody_else() -> None:
+    own, other = unit(1, 0), unit(0, 1)
+    assert likeness(unit(1, 0), own, [other], 0.5) > likeness(unit(1, 1), own, [other], 0.5)
+
+
+class Tilt:
+    """A converter whose warp turns the audio into a marker that the embedder can read."""
+
+    capabilities = Capabilities("convert", "tilt", "1", "", "", "")
+
+    def convert(self, audio: Waveform, reference: Waveform, choice: VoiceChoice) -> Waveform:
+        return Waveform(np.full(8, choice.warp, np.float32), 16000)
+
+
+class Reader:
+    capabilities = Capabilities("voiceprint", "reader", "1", "", "", "")
+
+    def __init__(self, best: float) -> None:
+        self.best = best
+
+    def embed(self, audio: Waveform) -> Voiceprint:
+        distance = abs(float(audio.samples[0]) - self.best)
+        return unit(1, 3 * distance)
+
+
+def tuned(best: float, plain: float) -> VoiceChoice:
+    return tune_voice(
+        VoiceChoice("kokoro", "x"),
+        Waveform(np.full(8, plain, np.float32), 16000),
+        audition_pitch=200,
+        reference=Waveform(np.zeros(8, np.float32), 16000),
+        profile=VoiceProfile("S1", unit(1, 0), pitch_hz=220),
+        others=[],
+        converter=Tilt(),
+        embedder=Reader(best),
+        resample=lambda audio: audio,
+    )
+
+
+def test_conversion_is_kept_when_it_brings_the_voice_nearer() -> None:
+    choice = tuned(best=1.12, plain=0.2)
+    assert choice.warp == 1.12 and choice.pitch == 1.1
+    assert choice.similarity == 1.0
+
+
+def test_conversion_is_dropped_when_it_does_not() -> None:
+    choice = tuned(best=0.2, plain=0.2)
+    assert (choice.pitch, choice.warp, choice.envelope) == (1.0, 1.0, 0.0)
+    assert choice.similarity == 1.0

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polydub.engines.protocols import Capabilities, TranslationRequest, Translator
+from polydub.errors import EngineError
+from polydub.model import Line, Script, Span, Speaker, Translation
+from polydub.stages.translate import (
+    TranslateOptions,
+    TranslationOutcome,
+    needs_translation,
+    translate_lines,
+)
+
+CAPABILITIES = Capabilities("translate", "test", "1", "", "MIT", "none")
+Answer = Callable[[TranslationRequest], Any]
+
+
+class FromFunction:
+    """A translator that answers what a function says, and remembers what it was asked."""
+
+    def __init__(self, answer: Answer, **changes: Any) -> None:
+        self.capabilities = replace(CAPABILITIES, **changes)
+        self.answer = answer
+        self.asked: list[TranslationRequest] = []
+
+    def translate(self, request: TranslationRequest) -> dict[str, str]:
+        self.asked.append(request)
+        return self.answer(request)
+
+
+def in_spanish(request: TranslationRequest) -> dict[str, str]:
+    return {line.id: f"Traducido: {line.text.upper()}" for line in request.lines}
+
+
+def script(*texts: str, language: str = "en") -> Script:
+    lines = tuple(
+        Line(f"L{i:03d}", "S1", Span(Fraction(i), Fraction(i) + Fraction(1, 2)), text)
+        for i, text in enumerate(texts, 1)
+    )
+    cast = (Speaker("S1", "Ann"),)
+    return Script("f.mp4", "d", Fraction(99), language, cast, lines)
+
+
+def numbered(count: int) -> Script:
+    return script(*(f"This is line number {i}." for i in range(1, count + 1)))
+
+
+def test_translators_fit_the_protocol() -> None:
+    assert isinstance(FromFunction(in_spanish), Translator)
+
+
+def test_every_line_by_id_in_script_order() -> None:
+    seen: list[tuple[str, int, int]] = []
+    engine = FromFunction(in_spanish)
+    outcome = translate_lines(
+        engine, numbered(3), "es", on_progress=lambda *step: seen.append(step)
+    )
+    assert list(outcome.translations) == ["L001", "L002", "L003"]
+    assert outcome.translations["L002"] == Translation(
+        "Traducido: THIS IS LINE NUMBER 2.", "ok", "test"
+    )
+    assert outcome.decisions == ()
+    assert seen == [("L001", 1, 3), ("L002", 2, 3), ("L003", 3, 3)]
+
+
+def test_requests_carry_neighbours_times_and_glossary() -> None:
+    engine = FromFunction(in_spanish)
+    options = TranslateOptions(batches=(4,), context=2, glossary={"line": "frase"})
+    translate_lines(engine, numbered(10), "es", options=options)
+    assert [[line.id for line in request.lines] for request in engine.asked] == [
+        ["L001", "L002", "L003", "L004"],
+        ["L005", "L006", "L007", "L008"],
+        ["L009", "L010"],
+    ]
+    second = engine.asked[1]
+    assert [line.id for line in second.before] == ["L003", "L004"]
+    assert [line.id for line in second.after] == ["L009", "L010"]
+    assert (second.source, second.target, second.glossary) == ("en", "es", {"line": "frase"})
+    asked = second.lines[0]
+    assert (asked.speaker, asked.seconds, asked.span) == ("Ann", 0.5, Span.of(5, "5.5"))
+
+
+def test_failing_lines_are_asked_again_in_smaller_groups() -> None:
+    def answer(request: TranslationRequest) -> dict[str, str]:
+        return in_spanish(request) if len(request.lines) == 1 else {"L001": "Hola a todos."}
+
+    engine = FromFunction(answer)
+    outcome = translate_lines(engine, numbered(5), "es")
+    assert [len(request.lines) for request in engine.asked] == [5, 3, 1, 1, 1, 1]
+    assert all(made.status == "ok" for made in outcome.translations.values())
+    assert outcome.translations["L001"].text == "Hola a todos."
+
+
+def test_a_line_that_cannot_be_translated_keeps_its_text() -> None:
+    def answer(request: TranslationRequest) -> dict[str, str]:
+        return {key: text for key, text in in_spanish(request).items() if key != "L002"}
+
+    outcome = translate_lines(FromFunction(answer), numbered(3), "es")
+    made = outcome.translations["L002"]
+    assert (made.text, made.status) == ("This is line number 2.", "untranslated")
+    assert "no translation came back" in made.note
+    (decision,) = outcome.decisions
+    assert (decision.unit, decision.kind, decision.stage) == ("L002", "pass-through", "translate")
+    assert decision.span == Span.of(2, "2.5")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"L001": ""},
+        {"L001": "   "},
+        {"L001": None},
+        {"L001": 7},
+        {"1": "Hola."},
+        {"l001": "Hola."},
+        None,
+        ["Hola."],
+        "Hola.",
+    ],
+)
+def test_wrong_answers_are_no_translation(wrong: Any) -> None:
+    outcome = translate_lines(FromFunction(lambda _: wrong), numbered(1), "es")
+    assert outcome.translations["L001"].status == "untranslated"
+
+
+def test_extra_ids_are_ignored() -> None:
+    outcome = translate_lines(
+        FromFunction(lambda r: in_spanish(r) | {"L999": "Nuevo.", "x": "y"}), numbered(2), "es"
+    )
+    assert set(outcome.translations) == {"L001", "L002"}
+
+
+def test_one_answer_for_different_lines_is_a_merge() -> None:
+    def answer(request: TranslationRequest) -> dict[str, str]:
+        if len(request.lines) > 1:
+            return {line.id: "Una traducción para las dos." for line in request.lines}
+        return in_spanish(request)
+
+    engine = FromFunction(answer)
+    outcome = translate_lines(engine, numbered(2), "es", options=TranslateOptions(batches=(2, 1)))
+    assert len({made.text for made in outcome.translations.values()}) == 2
+    again = script("Go away from me now.", "Go away from me now.")
+    same = translate_lines(
+        FromFunction(
+            lambda r: dict.fromkeys((line.id for line in r.lines), "Aléjate de mí ahora.")
+        ),
+        again,
+        "es",
+    )
+    assert all(made.status == "ok" for made in same.translations.values())
+
+
+def test_given_translations_stay() -> None:
+    made = Translation("Hello in my words", "given")
+    start = numbered(2)
+    start = start.with_lines((replace(start.lines[0], translations={"es": made}), start.lines[1]))
+    engine = FromFunction(in_spanish)
+    options = TranslateOptions(redo=True)
+    outcome = translate_lines(engine, start, "es", options=options)
+    assert outcome.translations["L001"] == made
+    assert [line.id for request in engine.asked for line in request.lines] == ["L002"]
+    assert [line.id for line in engine.asked[0].before] == ["L001"]
+
+
+@pytest.mark.parametrize(
+    ("made", "redo", "needed"),
+    [
+        (None, False, True),
+        (Translation("x", "ok", "test"), False, False),
+        (Translation("x", "draft", "test"), False, False),
+        (Translation("x", "ok", "test"), True, True),
+        (Translation("x", "ok", "other"), False, True),
+        (Translation("x", "untranslated", "test"), False, True),
+        (Translation("x", "given", "other"), True, False),
+    ],
+)
+def test_which_lines_need_translation(made: Translation | None, redo: bool, needed: bool) -> None:
+    line = replace(numbered(1).lines[0], translations={"es": made} if made else {})
+    assert needs_translation(line, "es", "test", redo=redo) is needed
+
+
+def test_draft_engines_say_so() -> None:
+    outcome = translate_lines(FromFunction(in_spanish, draft=True), numbered(2), "es")
+    assert {made.status for made in outcome.translations.values()} == {"draft"}
+    assert [(d.unit, d.kind) for d in outcome.decisions] == [("film", "draft")]
+
+
+def test_given_text_is_taken_as_it_is() -> None:
+    text = '"1. <i>This is line number 1.</i>"'
+    engine = FromFunction(lambda r: {"L001": f" {text} "}, name="given")
+    outcome = translate_lines(engine, numbered(1), "es")
+    assert outcome.translations["L001"] == Translation(text, "given", "given")
+
+
+def test_the_same_language_is_copied_and_empty_lines_stay_empty() -> None:
+    engine = FromFunction(in_spanish)
+    outcome = translate_lines(engine, script("Lift.", language="en-GB"), "en-US")
+    assert outcome.translations["L001"].text == "Lift."
+    outcome = translate_lines(engine, script(" "), "es")
+    assert outcome.translations["L001"].text == ""
+    assert engine.asked == []
+    assert translate_lines(engine, script(), "es") == TranslationOutcome({}, ())
+
+
+def test_an_engine_error_costs_its_lines_only() -> None:
+    def answer(request: TranslationRequest) -> dict[str, str]:
+        if any("2" in line.text for line in request.lines):
+            raise EngineError("out of words")
+        return in_spanish(request)
+
+    outcome = translate_lines(FromFunction(answer), numbered(3), "es")
+    assert [made.status for made in outcome.translations.values()] == ["ok", "untranslated", "ok"]
+    assert "out of words" in outcome.decisions[0].reason
+
+
+def test_a_dead_engine_is_not_asked_for_ever() -> None:
+    def answer(request: TranslationRequest) -> dict[str, str]:
+        raise EngineError("the service is down", code="DUB-E207")
+
+    engine = FromFunction(answer)
+    options = TranslateOptions(batches=(1, 1, 1), patience=3)
+    outcome = translate_lines(engine, numbered(50), "es", options=options)
+    assert len(engine.asked) == 3
+    assert {made.status for made in outcome.translations.values()} == {"untranslated"}
+    assert outcome.decisions[0].unit == "film" and "3 times" in outcome.decisions[0].reason
+    assert len(outcome.decisions) == 51
+
+
+anything = st.none() | st.integers() | st.text(max_size=30) | st.sampled_from(["Hola.", "这是", ""])
+identifiers = st.sampled_from(["L001", "L002", "L003", "L004", "L005", "L9", ""]) | st.text(
+    max_size=3
+)
+answers = (
+    st.dictionaries(identifiers, anything, max_size=8) | st.none() | st.lists(anything, max_size=2)
+)
+texts = st.lists(st.text(max_size=20) | st.just("Go home now, my friend."), max_size=5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    texts, st.lists(answers | st.just(EngineError("broken")), min_size=1, max_size=6), st.booleans()
+)
+def test_whatever_comes_back_no_line_is_lost_merged_or_invented(
+    lines: list[str], replies: list[Any], given_engine: bool
+) -> None:
+    position = 0
+
+    def answer(request: TranslationRequest) -> Any:
+        nonlocal position
+        reply = replies[position % len(replies)]
+        position += 1
+        if isinstance(reply, EngineError):
+            raise reply
+        return reply
+
+    start = script(*lines)
+    name = "given" if given_engine else "test"
+    outcome = translate_lines(FromFunction(answer, name=name), start, "es")
+    assert list(outcome.translations) == [line.id for line in start.lines]
+    untranslated = {d.unit for d in outcome.decisions if d.kind == "pass-through"}
+    for line in start.lines:
+        made = outcome.translations[line.id]
+        assert (made.status == "untranslated") is (line.id in untranslated)
+        if made.status == "untranslated":
+            assert made.text == line.text
+        elif line.text.strip():
+            assert made.text.strip()
+            came = [r[line.id] for r in replies if isinstance(r, dict) and line.id in r]
+            assert (
+                any(isinstance(text, str) and made.text in " ".join(text.split()) for text in came)
+                or given_engine
+            )
