@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import as_file, files
@@ -105,7 +105,7 @@ def analyze(
 
 def render(
     project: str | Path,
-    options: DubOptions | None = None,
+    changes: Mapping[str, Any] | None = None,
     *,
     output: Path | None = None,
     overwrite: bool = False,
@@ -113,11 +113,11 @@ def render(
 ) -> DubResult:
     """Make the dub from a project's script; only what changed since the last time is made again.
 
-    ``options`` that differ from the defaults replace those the project was made with.
+    ``changes`` are fields of :class:`DubOptions` by name, used instead of what the project was made
+    with; ``engines`` and ``translations`` are added to the known ones.
     """
     opened = Project.open(Path(project))
-    known = _stored_options(opened)
-    merged = _merged(known, options.normalised()) if options else known
+    merged = _merged(_stored_options(opened), changes or {})
     if not merged.targets:
         raise InputError(
             "The project has no target language yet.", hint="Add --to es.", code="DUB-E105"
@@ -183,6 +183,8 @@ def _produce_all(
             graph.require_free_output(run, path, overwrite=overwrite)
             graph.check_engines(run, ("translate", "speak", "convert"), language)
             graph.check_language(run, language)
+            if options.engine("translate", language) == "given":
+                graph.given_translation(run, language)  # an unreadable file fails now, not later
         watch = Stopwatch()
         analysis = graph.analyse(run)
         for language, path in targets.items():
@@ -260,15 +262,9 @@ def _stored_options(project: Project) -> DubOptions:
     return DubOptions(**values).normalised()
 
 
-def _merged(known: DubOptions, asked: DubOptions) -> DubOptions:
-    """``known`` with every field that ``asked`` changes from its default."""
-    plain = DubOptions()
-    changed = {
-        field.name: getattr(asked, field.name)
-        for field in fields(DubOptions)
-        if getattr(asked, field.name) != getattr(plain, field.name)
-    }
+def _merged(known: DubOptions, changes: Mapping[str, Any]) -> DubOptions:
+    values = dict(changes)
     for name in ("engines", "translations"):
-        if name in changed:
-            changed[name] = {**getattr(known, name), **changed[name]}
-    return replace(known, **changed)
+        if name in values:
+            values[name] = {**getattr(known, name), **values[name]}
+    return replace(known, **values).normalised()

@@ -10,12 +10,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_samples import CLIPS, PLAIN, make, number_of, picture
-from test_media_probe import encode_plainly
 
 from polydub.media import frames as frames_module
 from polydub.media.frames import FrameSource
 from polydub.media.probe import probe
+from tests.media_samples import CLIPS, PLAIN, encode_plainly, make, number_of, picture
 
 HIDDEN = 5
 

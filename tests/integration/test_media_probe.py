@@ -10,17 +10,32 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_samples import CLIPS, PLAIN, SOUND_ONLY, Clip, make, number_of, truncate
 
 from polydub.errors import InputError
 from polydub.media.probe import probe
+from tests.media_samples import (
+    CLIPS,
+    PLAIN,
+    SOUND_ONLY,
+    Clip,
+    encode_plainly,
+    make,
+    number_of,
+    truncate,
+)
 
 EXPECTED_START = {"broadcast.ts": Fraction(6298, 90000)}
 
 
 def decoded_times(path: Path) -> list[Fraction]:
+    times = []
     with av.open(str(path)) as container:
-        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+        for packet in container.demux(video=0):
+            try:
+                times += [frame.pts * frame.time_base for frame in packet.decode()]
+            except av.error.InvalidDataError:  # the last packet of a file that was cut off
+                continue
+    return times
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -163,18 +178,3 @@ def test_a_recording_that_starts_inside_a_group(tmp_path: Path) -> None:
     assert source.video is not None
     times = [int(pts) * source.video.time_base + source.start for pts in source.video.pts]
     assert times == decoded_times(path)
-
-
-def encode_plainly(path: Path, codec: str, options: dict[str, str]) -> Path:
-    from media_samples import picture
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
-        for number in range(40):
-            frame = av.VideoFrame.from_ndarray(picture(number, (160, 96)), "rgb24")
-            frame = frame.reformat(format="yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path

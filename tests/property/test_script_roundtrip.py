@@ -40,7 +40,12 @@ voices = st.builds(
     VoiceChoice, names, names, numbers, numbers, numbers, st.none() | numbers, st.booleans()
 )
 translations = st.builds(
-    Translation, names, st.sampled_from(["ok", "draft", "given", "untranslated"]), names, names
+    Translation,
+    names,
+    st.sampled_from(["ok", "draft", "given", "untranslated"]),
+    names,
+    names,
+    names,
 )
 
 

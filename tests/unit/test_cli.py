@@ -185,11 +185,13 @@ def test_render_leaves_the_options_to_the_project(calls: Calls, tmp_path: Path) 
     srt = tmp_path / "a.srt"
     srt.write_text("")
     assert run("render", "film.polydub", "-q") == 0
-    assert calls[-1][1] == (Path("film.polydub"), None)
+    assert calls[-1][1] == (Path("film.polydub"), {})
     assert run("render", "film.polydub", "--no-lips", "-q") == 0
-    assert calls.options() == api.DubOptions(lips=False)
+    assert calls[-1][1] == (Path("film.polydub"), {"lips": False})
+    assert run("render", "film.polydub", "--lips", "-q") == 0
+    assert calls[-1][1] == (Path("film.polydub"), {"lips": True})
     assert run("render", "film.polydub", "--to", "fr", "--translation", f"fr={srt}", "-q") == 0
-    assert calls.options().translations == {"fr": srt}
+    assert calls[-1][1][1] == {"targets": ("fr",), "translations": {"fr": srt}}
 
 
 def test_demo(calls: Calls, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_full_scale_sine_of_bs1770() -> None:
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_agrees_with_pyloudnorm(rate: int, channels: int) -> None:
-    samples = noise(6.37, rate, channels)
+    samples = noise(6.32, rate, channels)  # pyloudnorm rounds a last part of a block up
     expected = pyloudnorm.Meter(rate).integrated_loudness(samples.astype(np.float64))
     assert integrated_loudness(Waveform(samples, rate)) == pytest.approx(expected, abs=1e-6)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def sample() -> Script:
                 words,
                 "on-screen",
                 0.93,
-                {"es": Translation("¿Te gusta?", "draft", "llm-local", "checked by nobody")},
+                {"es": Translation("¿Te gusta?", "draft", "llm-local", "unchecked", "1:2")},
                 ("a note",),
             ),
             Line(
@@ -84,6 +84,21 @@ def data() -> dict[str, Any]:
 
 def test_round_trip_is_exact() -> None:
     assert script_from_json(script_to_json(sample())) == sample()
+
+
+def test_no_field_of_the_vocabulary_is_forgotten() -> None:
+    line, speaker = data()["lines"][0], data()["cast"][0]
+    written = {
+        Script: data(),
+        Line: line,
+        Word: line["words"][0] | data()["lines"][1]["words"][0],
+        Translation: line["translations"]["es"],
+        Speaker: speaker,
+        VoiceChoice: speaker["voices"]["es"],
+        Person: data()["people"][0],
+    }
+    for kind, value in written.items():
+        assert {field.name for field in fields(kind)} - {"extra"} <= set(value), kind
 
 
 def test_golden() -> None:

@@ -49,6 +49,8 @@ def _private(base: str) -> bool:
 @lru_cache(maxsize=512)
 def language_name(tag: str) -> str:
     """The English name of a language: ``"Portuguese (Brazil)"`` for ``"pt-BR"``."""
+    if tag == "und":  # undetermined: what a film without speech has
+        return "unknown language"
     return str(Language.get(parse_language(tag)).display_name("en"))
 
 
@@ -67,6 +69,8 @@ def primary(tag: str) -> str:
 
 def iso639_2(tag: str) -> str:
     """The three-letter code that media containers use: the bibliographic one (``"ger"``)."""
+    if tag == "und":  # undetermined: what a film without speech has
+        return "unknown language"
     return str(Language.get(parse_language(tag)).to_alpha3(variant="B"))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from polydub.engines import registry
+from polydub.engines import registry, weights
 from polydub.errors import EngineError, InputError, ProjectError
 from polydub.media.master import AudioTrack, SubtitleTrack, write_master
 from polydub.model import Decision, Report, Script, Speaker, VoiceChoice
@@ -43,7 +44,7 @@ from polydub.pipeline.voices import (
 )
 from polydub.project.cache import digest
 from polydub.project.subtitles import cues_of, write_srt, write_vtt
-from polydub.project.translation_file import read_translation
+from polydub.project.translation_file import GivenTranslation, read_translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,15 @@ def check_language(run: Run, language: str) -> None:
 
 
 def check_engines(run: Run, kinds: tuple[str, ...], language: str | None = None) -> None:
-    """Raise ``EngineError`` DUB-E202 before any work when a chosen engine is not installed."""
+    """Raise ``EngineError`` before any work when a chosen engine or its weights are not here."""
     for kind in kinds:
         info = registry.describe(kind, run.engines.name(kind, language))
         if info.missing:
             registry.load(kind, info.name)  # raises with the line that installs it
+        if kind == "translate" and run.options.llm_model:
+            continue
+        for weight in info.capabilities.weights if info.capabilities else ():
+            weights.find(weight)  # raises when it is missing or damaged
 
 
 def analyse(run: Run) -> Analysis:
@@ -146,19 +151,24 @@ def _translated(run: Run, analysis: Analysis, language: str) -> tuple[Analysis, 
     options: dict[str, Any] = {}
     name = run.options.engine("translate", language)
     if name == "given":
-        path = run.options.translations.get(language)
-        if path is None:
-            raise InputError(
-                "The engine translate=given needs a translation.",
-                hint=f"Add: --translation {language}=FILE.srt",
-                code="DUB-E108",
-            )
-        given = read_translation(path, language, rate=analysis.video.average_rate)
+        given = given_translation(run, language, analysis.video.average_rate)
         options = {"cues": given.cues, "texts": given.texts}
     elif name == "llm-local" and run.options.llm_model:
         options = {"model": run.options.llm_model}
     script = translate_script(run, analysis.script, language, options)
     return replace(analysis, script=script), script
+
+
+def given_translation(run: Run, language: str, rate: Fraction | None = None) -> GivenTranslation:
+    """The user's own translation into ``language``, read from its file."""
+    path = run.options.translations.get(language)
+    if path is None:
+        raise InputError(
+            "The engine translate=given needs a translation.",
+            hint=f"Add: --translation {language}=FILE.srt",
+            code="DUB-E108",
+        )
+    return read_translation(path, language, rate=rate)
 
 
 def _with_voices(script: Script, choices: Mapping[str, VoiceChoice], language: str) -> Script:

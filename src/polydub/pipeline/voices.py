@@ -123,7 +123,23 @@ def cast_voices(
     for name, style in styles.items():
         choice = _cached_tuning(run, script, profiles, (name, language), style, identities)
         chosen[name] = choice
+    for name in speaking:
+        if name not in chosen:
+            chosen[name] = _default_voice(run, script.speaker(name), chosen, language)
     return chosen
+
+
+def _default_voice(
+    run: Run, speaker: Speaker, chosen: Mapping[str, VoiceChoice], language: str
+) -> VoiceChoice:
+    """The best free style for a speaker of whom there is too little sound to match a voice."""
+    styles = run.engines.get("speak").styles(language)
+    taken = {choice.style for choice in chosen.values()}
+    free = [style for style in styles if style.name not in taken] or list(styles)
+    fitting = [style for style in free if speaker.gender in (None, style.gender)] or free
+    note = "too little clean speech to match a voice: a default voice was given"
+    run.decide(Decision("speak", speaker.id, "fallback", note))
+    return VoiceChoice(run.engines.name("speak"), fitting[0].name)
 
 
 def _cached_tuning(

@@ -293,18 +293,7 @@ def _line_data(line: Line) -> dict[str, Any]:
         "span": span_value(line.span),
         "text": line.text,
         "translations": {
-            tag: _without(
-                {
-                    "text": item.text,
-                    "status": item.status,
-                    "engine": item.engine,
-                    "note": item.note,
-                    "origin": item.origin,
-                },
-                "",
-                always="text",
-            )
-            | unknown.get(tag, {})
+            tag: _translation_data(item) | unknown.get(tag, {})
             for tag, item in line.translations.items()
         },
         "visibility": line.visibility,
@@ -316,6 +305,17 @@ def _line_data(line: Line) -> dict[str, Any]:
         ],
     }
     return _without(data, None) | extra
+
+
+def _translation_data(item: Translation) -> dict[str, Any]:
+    data = {
+        "text": item.text,
+        "status": item.status,
+        "engine": item.engine,
+        "note": item.note,
+        "origin": item.origin,
+    }
+    return _without(data, "", always="text")
 
 
 def _word_data(word: Word) -> dict[str, Any]:

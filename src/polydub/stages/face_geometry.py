@@ -74,7 +74,8 @@ def upright(face: Points) -> Points:
         math.cos(CHIN_LEAN) * z + math.sin(CHIN_LEAN) * y,
     )
     axes = np.stack([x, y, z])
-    return (face - face[list(STEADY)].mean(axis=0)) @ axes.T / max(distance, 1e-9)
+    level: Points = (face - face[list(STEADY)].mean(axis=0)) @ axes.T / max(distance, 1e-9)
+    return level
 
 
 def head_poses(faces: npt.NDArray[np.float32]) -> HeadPoses:
@@ -95,7 +96,8 @@ def angles(rotation: Points) -> Points:
     yaw = np.arctan2(-rotation[:, 0, 2], rotation[:, 2, 2])
     pitch = np.arcsin(np.clip(rotation[:, 1, 2], -1.0, 1.0))
     roll = np.arctan2(rotation[:, 1, 0], rotation[:, 1, 1])
-    return np.degrees(np.stack([yaw, pitch, roll], axis=1))
+    degrees: Points = np.degrees(np.stack([yaw, pitch, roll], axis=1))
+    return degrees
 
 
 def quick_yaw(face: npt.NDArray[np.float32]) -> float:
@@ -108,7 +110,8 @@ def lip_gap(faces: npt.NDArray[np.float32], iod: Points) -> Points:
     """Inner-lip gap / IOD ``[n]``: a similarity keeps ratios, so this is the pose-free opening."""
     upper, lower = faces[:, INNER_LIPS[0]], faces[:, INNER_LIPS[1]]
     gap = np.linalg.norm((upper - lower).astype(np.float64), axis=1)
-    return gap / np.maximum(iod, 1e-9)
+    opening: Points = gap / np.maximum(iod, 1e-9)
+    return opening
 
 
 def _fit(canonical: Points, targets: Points) -> tuple[Points, Points, Points]:

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.distance import cdist
 
 from polydub.model import Box, FaceTrack, Person, Span, merge, total
 
@@ -122,11 +123,15 @@ def _clusters(tracks: Sequence[FaceTrack], threshold: float) -> list[list[int]]:
 def _distances(tracks: Sequence[FaceTrack]) -> npt.NDArray[np.float64]:
     """Identity distances ``[n, n]``, infinite where two tracks cannot be one person."""
     distances = np.full((len(tracks), len(tracks)), np.inf)
-    for at, one in enumerate(tracks):
-        for to, other in enumerate(tracks[:at]):
-            if one.print is None or other.print is None or _together(one, other):
-                continue
-            distances[at, to] = distances[to, at] = float(np.linalg.norm(one.print - other.print))
+    known = [at for at, track in enumerate(tracks) if track.print is not None]
+    if len(known) < 2:
+        return distances
+    prints = np.stack([np.asarray(tracks[at].print, np.float64) for at in known])
+    first = np.array([tracks[at].frames.start for at in known])
+    last = np.array([tracks[at].frames.stop for at in known])
+    together = np.maximum.outer(first, first) < np.minimum.outer(last, last)
+    distances[np.ix_(known, known)] = np.where(together, np.inf, cdist(prints, prints))
+    np.fill_diagonal(distances, np.inf)
     return distances
 
 

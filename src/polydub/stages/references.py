@@ -9,6 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_toeplitz
+from scipy.signal import resample_poly
 
 from polydub.model import Samples, Span, Turn, Waveform, Word, merge, to_seconds
 
@@ -19,9 +21,17 @@ PITCH_HOP_S = 0.02
 LOWEST_HZ = 60.0
 HIGHEST_HZ = 420.0
 VOICED = 0.15  # YIN's threshold for a periodic frame (de Cheveigné & Kawahara 2002: 0.1 to 0.15)
-BETWEEN_HZ = 165.0  # halfway between the usual medians of men (120 Hz) and women (210 Hz), in tones
-SLOPE_SEMITONES = 1.5
+BETWEEN_HZ = 165.0  # halfway, in tones, between the usual medians of men (120) and women (210)
 FRAMES_AT_ONCE = 2000
+
+FORMANT_RATE = 10000  # holds four formants of any adult
+FORMANT_FRAME = 300  # 30 ms
+LPC_ORDER = 10  # two per formant and two for the slope of the glottis
+WIDEST_HZ = 500.0  # a resonance broader than this is none
+BETWEEN_SPACING_HZ = 1100.0
+"""Between the formant spacing of men and women: on seven film clips the six men and one teenager
+lie at 908-1040 Hz, the three women at 1169-1277 Hz, one boy at 1232 Hz. By pitch alone three of
+these eleven voices are taken wrong: men who shout or plead speak above 170 Hz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +151,59 @@ def _level(audio: Waveform) -> float:
 
 
 def speaker_hints(audio: Waveform, spans: Sequence[Span]) -> SpeakerHints:
-    """Median pitch of ``audio`` inside ``spans``, and the gender that it makes likely.
+    """Median pitch of ``audio`` inside ``spans``, and the gender that the voice suggests.
 
-    Men and women overlap between 140 and 190 Hz, and excited men go higher: a hint that the user
-    may change, with a confidence that is 0 at 165 Hz.
+    The spacing of the formants (the length of the vocal tract) tells more than pitch, which rises
+    with excitement; both are counted. Children sound like women to it. A hint that the user may
+    change, with a confidence near 0 where the two disagree.
     """
     mono = audio.mono()
-    tracks = [pitches(mono.cut(span).samples, mono.rate) for span in spans]
-    voiced = np.concatenate(tracks) if tracks else np.zeros(0)
+    parts = [mono.cut(span).samples for span in spans]
+    voiced = np.concatenate([np.zeros(0), *(pitches(part, mono.rate) for part in parts)])
     if len(voiced) < 5:
         return SpeakerHints(None, None, 0.0)
     median = float(np.median(voiced))
-    distance = 12.0 * math.log2(median / BETWEEN_HZ) / SLOPE_SEMITONES
-    confidence = abs(math.tanh(distance / 2.0))
-    gender = "female" if distance > 0 else "male"
-    return SpeakerHints(median, gender, confidence)
+    leaning = 3.0 * math.log2(median / BETWEEN_HZ)  # 1 = four semitones
+    spacing = formant_spacing(np.concatenate(parts), mono.rate)
+    if spacing is not None:
+        leaning += (spacing - BETWEEN_SPACING_HZ) / 50.0
+    gender = "female" if leaning > 0 else "male"
+    return SpeakerHints(median, gender, abs(math.tanh(leaning / 3.0)))
+
+
+def formant_spacing(samples: Samples, rate: int) -> float | None:
+    """Spacing in Hz of the formants of mono ``samples``, from the third and the fourth.
+
+    A tube closed at one end resonates at 0.5, 1.5, 2.5, 3.5 times the spacing; the first two move
+    with the vowel. ``None`` when fewer than ten frames show four resonances.
+    """
+    ratio = Fraction(FORMANT_RATE, rate)
+    if len(samples) * ratio < 2 * FORMANT_FRAME:
+        return None
+    signal = resample_poly(samples.astype(np.float64), ratio.numerator, ratio.denominator)
+    frames = np.lib.stride_tricks.sliding_window_view(signal, FORMANT_FRAME)[:: FORMANT_RATE // 100]
+    power = (frames**2).mean(axis=1)
+    loud = frames[power > max(float(np.median(power)), 1e-7)]
+    found = [formants for frame in loud if (formants := _formants(frame)) is not None]
+    if len(found) < 10:
+        return None
+    third, fourth = np.median(np.array(found), axis=0)[2:]
+    return float((third / 2.5 + fourth / 3.5) / 2.0)
+
+
+def _formants(frame: Floats) -> Floats | None:
+    """The four lowest resonances of one frame in Hz (linear prediction), ``None`` if fewer."""
+    shaped = np.append(frame[0], frame[1:] - 0.97 * frame[:-1]) * np.hamming(len(frame))
+    lags = np.correlate(shaped, shaped, "full")[len(frame) - 1 : len(frame) + LPC_ORDER]
+    if lags[0] < 1e-9:
+        return None
+    lags[0] *= 1.0001  # keeps the equations solvable for a pure tone
+    roots = np.roots(np.append(1.0, -solve_toeplitz(lags[:-1], lags[1:])))
+    roots = roots[roots.imag > 0]
+    hertz = np.angle(roots) * FORMANT_RATE / (2.0 * np.pi)
+    width = -np.log(np.abs(roots)) * FORMANT_RATE / np.pi
+    found = np.sort(hertz[(hertz > 200.0) & (hertz < 4900.0) & (width < WIDEST_HZ)])
+    return np.asarray(found[:4]) if len(found) >= 4 else None
 
 
 def pitches(samples: Samples, rate: int) -> Floats:

@@ -1,0 +1,1 @@
+"""Parts of the example clip's generator: meshes, hair, shading, mouths, sound."""

@@ -1,0 +1,100 @@
+"""Blends a warped exemplar mouth into the frame: soft mask and low-frequency colour match."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from polydub.engines.lips.geometry import NOSE_BASE, OUTER_LIPS, OVAL, Floats, smoothstep
+from polydub.engines.lips.warp import FloatImage, Region
+
+_GROW, _FEATHER = 0.05, 0.13  # IOD: full strength up to 0.05 from the lips, none from 0.18
+_COLOUR_SIGMA = 0.14  # IOD
+_COLOUR_LIMIT = 45.0  # levels: more is a mistake, not light
+_COLOUR_MEMORY = 0.4  # of the previous frame, against flicker
+_COLOUR_WIDTH = 48  # pixels of the colour field
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masks:
+    """``alpha`` and ``ring`` ``[h, w]`` in 0..1: where the mouth goes, and the skin around it."""
+
+    alpha: FloatImage
+    ring: FloatImage
+
+
+def mouth_masks(points: Floats, region: Region, iod: float, down: Floats) -> Masks:
+    """Masks for target landmarks ``points`` ``[478, 2]``; ``down`` is the face's own down."""
+    local = points - region.corner
+    lips = _fill(local[list(OUTER_LIPS)], region)
+    away = cv2.distanceTransform(255 - lips, cv2.DIST_L2, 5) / iod
+    x = np.arange(region.width, dtype=np.float32) - local[NOSE_BASE, 0]
+    y = np.arange(region.height, dtype=np.float32) - local[NOSE_BASE, 1]
+    below = (x[None] * down[0] + y[:, None] * down[1]) / iod
+    face = _fill(local[list(OVAL)], region)
+    soft = max(1, round(iod * 0.02))
+    face = cv2.erode(face, np.ones((3, 3), np.uint8), iterations=soft, borderValue=255)
+    face = cv2.GaussianBlur(face, (0, 0), soft).astype(np.float32) / 255
+    alpha = smoothstep(1 - (away - _GROW) / _FEATHER) * np.clip((below - 0.02) / 0.06, 0, 1) * face
+    ring = (away > _GROW * 0.3) & (away < _GROW + _FEATHER * 1.6) & (face > 0.6) & (below > 0.03)
+    return Masks(alpha.astype(np.float32), ring.astype(np.float32))
+
+
+def _fill(outline: Floats, region: Region) -> npt.NDArray[np.uint8]:
+    mask = np.zeros((region.height, region.width), np.uint8)
+    cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    return mask
+
+
+class ColourMatch:
+    """Moves a patch to the light of its surroundings; remembers the previous frame.
+
+    The difference on the skin ring is spread inwards by normalised convolution: cheaper than a
+    Poisson blend and, unlike it, free of flicker.
+    """
+
+    def __init__(self) -> None:
+        self._previous: FloatImage | None = None
+        self.residual = 0.0
+
+    def reset(self) -> None:
+        """Forget the previous frame: the next one is not its neighbour."""
+        self._previous = None
+
+    def __call__(
+        self, base: FloatImage, patch: FloatImage, ring: FloatImage, iod: float
+    ) -> FloatImage:
+        """The field to add to ``patch``, same shape; sets ``residual`` (levels left)."""
+        height, width = ring.shape
+        scale = min(1.0, _COLOUR_WIDTH / width)
+        size = (max(8, round(width * scale)), max(8, round(height * scale)))
+        stacked = np.dstack([(base - patch) * ring[..., None], ring])
+        small = cv2.resize(stacked, size, interpolation=cv2.INTER_AREA)
+        spread = cv2.GaussianBlur(small, (0, 0), max(0.8, _COLOUR_SIGMA * iod * scale))
+        field = np.clip(spread[..., :3] / (spread[..., 3:] + 1e-3), -_COLOUR_LIMIT, _COLOUR_LIMIT)
+        weight = small[..., 3:]
+        left = np.abs(small[..., :3] - field * weight).sum() / max(3 * float(weight.sum()), 1e-6)
+        self.residual = float(left)
+        if self._previous is not None:
+            before = cv2.resize(self._previous, size, interpolation=cv2.INTER_LINEAR)
+            field = (1 - _COLOUR_MEMORY) * field + _COLOUR_MEMORY * before
+        self._previous = field
+        full: FloatImage = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)
+        return full
+
+
+def border_feather(region: Region, iod: float) -> FloatImage:
+    """Weight ``[h, w]`` that is 0 at the border of ``region`` and 1 from 0.12 IOD inwards."""
+    ramp = max(4.0, 0.12 * iod)
+
+    def edge(length: int) -> Floats:
+        at = np.arange(length, dtype=np.float64)
+        return np.clip(np.minimum(at, length - 1 - at) / ramp, 0, 1)
+
+    feather: FloatImage = np.minimum(edge(region.height)[:, None], edge(region.width)[None]).astype(
+        np.float32
+    )
+    return feather

@@ -1,0 +1,24 @@
+"""Options of the exemplar renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from polydub.engines.lips.gates import GateOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ExemplarOptions:
+    """How the renderer works.
+
+    ``max_exemplars`` bounds the memory per face (about 0.2 MB each at 200 px IOD); fewer than
+    ``min_exemplars`` usable frames, or a mouth range under ``min_range`` (IOD), leave the face
+    alone. ``jump_cost`` above 2 gives fewer jumps but pastes closed mouths on open targets.
+    """
+
+    max_exemplars: int = 400
+    min_exemplars: int = 40
+    min_range: float = 0.03
+    jump_cost: float = 0.8
+    fade_frames: int = 4
+    gates: GateOptions = field(default_factory=GateOptions)

@@ -1,0 +1,236 @@
+"""Kokoro-82M (int8 ONNX): speech in nine languages on a CPU, with phone times from the model.
+
+Measured on one thread: see ``docs/engines.md``. Every one of the 54 voices speaks every language: a
+voice of another language lends its timbre, the prosody comes from the best native voice of the same
+gender when there is one, else of the other gender with its pitch moved.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polydub.engines.protocols import Capabilities, Speech, SpeechRequest, Style, StylePrint
+from polydub.engines.speak import bank, g2p, kokoro_graph
+from polydub.engines.speak.kokoro_phones import RATE, Spoken, as_phones, joined, timed
+from polydub.engines.speak.kokoro_voices import StyleBank, description, voice_list
+from polydub.engines.weights import WEIGHTS, find
+from polydub.errors import EngineError
+from polydub.model import Phone, Span, Waveform
+
+_log = logging.getLogger(__name__)
+_WEIGHT = "kokoro-82m-int8"
+_MAX_TOKENS = 510  # the model's context is 512 with one silent token at either end
+_GOOD_TOKENS = 300  # beyond about 400 Kokoro rushes (its authors' advice); sentences stay whole
+_UNKNOWN_SHARE = 0.2
+_PAUSE_S = 0.18  # between pieces of a long text, at speed 1
+_SILENCE_S = 0.3  # what "..." sounds like
+_SPEEDS = (0.5, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class KokoroOptions:
+    """``path`` of the model instead of the packaged one (same bytes), and CPU ``threads``."""
+
+    path: Path | None = None
+    threads: int = 1
+
+
+class KokoroSynthesizer:
+    """Speaks with one of 54 voices. Raises ``EngineError`` DUB-E204 without the weights."""
+
+    capabilities = Capabilities(
+        kind="speak",
+        name="kokoro",
+        version="1",
+        summary="Kokoro-82M int8, 54 voices, phone times from the model",
+        code_licence="Apache-2.0 (espeak-ng, in its own process: GPL-3.0)",
+        weights_licence="Apache-2.0",
+        languages=g2p.LANGUAGES,
+        rate=RATE,
+        requires=("onnx", "onnxruntime"),
+        weights=(_WEIGHT,),
+        extra="voice",
+    )
+
+    def __init__(self, *, path: Path | str | None = None, threads: int = 1) -> None:
+        import onnxruntime
+
+        options = KokoroOptions(Path(path) if path else None, threads)
+        weight = find(_WEIGHT, path=options.path)
+        model = kokoro_graph.prepared(weight, WEIGHTS[_WEIGHT].files[0].sha256)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = options.threads
+        settings.inter_op_num_threads = 1
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings.log_severity_level = 3
+        self._session: Any = onnxruntime.InferenceSession(
+            str(model), settings, providers=["CPUExecutionProvider"]
+        )
+        self._symbols: dict[str, int] = description()["symbols"]
+        self._voices = StyleBank()
+        self._phonemizer = g2p.Phonemizer()
+
+    def speak(self, request: SpeechRequest) -> Speech:
+        """Mono 24 kHz audio without silence around it, and phones that cover it.
+
+        Raises ``EngineError``: DUB-E203 for an unknown language, DUB-E202 when the language's
+        package is absent, DUB-E206 for an empty text, an unknown style, or a text of which more
+        than 20 % cannot be pronounced.
+        """
+        language = _language(request.language)
+        if request.style not in self._voices:
+            raise EngineError(f"Kokoro has no voice '{request.style}'.")
+        if not request.text.strip():
+            raise EngineError("There is nothing to say: the text is empty.")
+        speed = min(max(request.speed, _SPEEDS[0]), _SPEEDS[1])
+        pieces = [
+            self._say(symbols, request.style, language, speed)
+            for symbols in self._pieces(request.text, language)
+        ]
+        if not pieces:
+            return _silence()
+        spoken = joined(pieces, round(_PAUSE_S / speed * RATE))
+        return Speech(Waveform(spoken.samples, RATE), as_phones(spoken))
+
+    def styles(self, language: str) -> Sequence[Style]:
+        """All voices, best first: native ones by quality, then those that lend their timbre.
+
+        Raises ``EngineError`` DUB-E203 for an unknown language.
+        """
+        return styles(_language(language))
+
+    def bank(self, language: str) -> Sequence[StylePrint]:
+        """The voices of :meth:`styles`, in the same order, as measured beforehand (no model runs).
+
+        Raises ``EngineError`` DUB-E203 for an unknown language.
+        """
+        measured = {entry.name: entry for entry in bank.load_bank()}
+        return [measured[s.name] for s in self.styles(language) if s.name in measured]
+
+    def close(self) -> None:
+        """End the espeak-ng process, if one runs."""
+        self._phonemizer.close()
+
+    def _pieces(self, text: str, language: str) -> list[str]:
+        """Symbols of the text in pieces that fit the model; empty when nothing is pronounceable."""
+        text = g2p.clean(text)
+        sentences = [self._phonemizer.phonemes(part, language) for part in g2p.sentences(text)]
+        known = self._known(sentences, text)
+        parts = [piece for symbols in known for piece in _cut(symbols)]
+        return [piece for piece in _grouped(parts) if any(c.isalpha() for c in piece)]
+
+    def _known(self, sentences: list[str], text: str) -> list[str]:
+        """``sentences`` without symbols that the model does not know; too many are an error."""
+        unknown = [c for symbols in sentences for c in symbols if c not in self._symbols]
+        total = sum(len(symbols) for symbols in sentences)
+        if unknown:
+            names = " ".join(sorted(set(unknown)))
+            if len(unknown) > _UNKNOWN_SHARE * total:
+                raise EngineError(
+                    f"Kokoro cannot pronounce {len(unknown)} of {total} symbols ({names}) "
+                    f"of {text!r}.",
+                    hint="Check the language of the line.",
+                )
+            _log.warning("dropped %d unknown symbols (%s) of %r", len(unknown), names, text)
+        return ["".join(c for c in s if c in self._symbols) for s in sentences]
+
+    def _say(self, symbols: str, voice: str, language: str, speed: float) -> Spoken:
+        prosody, pitch = prosody_of(voice, language)
+        tokens = [0, *(self._symbols[c] for c in symbols), 0]
+        samples, durations = self._session.run(
+            ["audio", kokoro_graph.DURATIONS],
+            {
+                "tokens": np.array([tokens], np.int64),
+                "style": self._voices.style(voice, prosody, len(symbols)),
+                "speed": np.array([speed], np.float32),
+                kokoro_graph.PITCH: np.array([pitch], np.float32),
+            },
+        )
+        frames = durations.reshape(-1).astype(int).tolist()
+        return timed(symbols, frames, samples.reshape(-1).astype(np.float32))
+
+
+def styles(language: str) -> tuple[Style, ...]:
+    """All voices for one of Kokoro's languages: native ones by quality, then the others."""
+
+    def rank(style: Style) -> tuple[int, float, str]:
+        near = 0 if style.language == language else 1 if _base(style) == _base_of(language) else 2
+        return near, -style.quality, style.name
+
+    return tuple(sorted(voice_list(), key=rank))
+
+
+def prosody_of(voice: str, language: str) -> tuple[str, float]:
+    """Whose prosody ``voice`` uses in ``language``, and the factor on that one's pitch.
+
+    A native voice keeps its own. Another takes the best native voice's of its gender; the factor
+    moves the pitch to where the voice lies in its own language.
+    """
+    voices = {style.name: style for style in voice_list()}
+    own = voices[voice]
+    if _base(own) == _base_of(language):
+        return voice, 1.0
+    native = [style for style in styles(language) if _base(style) == _base_of(language)]
+    lender = next((style for style in native if style.gender == own.gender), native[0])
+    pitches = bank.pitches()
+    here, there = pitches.get(voice, 0.0), pitches.get(lender.name, 0.0)
+    if here <= 0 or there <= 0:
+        return lender.name, 1.0
+    return lender.name, round(here / there, 3)
+
+
+def _base_of(language: str) -> str:
+    return language.split("-")[0]
+
+
+def _base(style: Style) -> str:
+    return _base_of(style.language)
+
+
+def _language(tag: str) -> str:
+    language = g2p.spoken_language(tag)
+    if language is None:
+        raise EngineError(
+            f"Kokoro does not speak '{tag}'.",
+            hint=f"It speaks {', '.join(g2p.LANGUAGES)}.",
+            code="DUB-E203",
+        )
+    return language
+
+
+def _cut(symbols: str) -> list[str]:
+    """``symbols`` in pieces the model can take, cut at clause marks, else spaces, else anywhere."""
+    pieces = []
+    while len(symbols) > _MAX_TOKENS:
+        window = symbols[:_MAX_TOKENS]
+        at = max(window.rfind(mark) for mark in ";:,—…")
+        at = at if at > _MAX_TOKENS // 3 else window.rfind(" ")
+        at = at + 1 if at > 0 else _MAX_TOKENS
+        pieces.append(symbols[:at].strip())
+        symbols = symbols[at:].strip()
+    return [*pieces, symbols] if symbols else pieces
+
+
+def _grouped(parts: list[str]) -> list[str]:
+    """Neighbouring sentences said in one go while they stay short enough to sound good."""
+    groups: list[str] = []
+    for part in parts:
+        if groups and len(groups[-1]) + 1 + len(part) <= _GOOD_TOKENS:
+            groups[-1] = f"{groups[-1]} {part}"
+        else:
+            groups.append(part)
+    return groups
+
+
+def _silence() -> Speech:
+    _log.warning("nothing to pronounce: speaking %.1f s of silence", _SILENCE_S)
+    samples = np.zeros(math.ceil(_SILENCE_S * RATE), np.float32)
+    audio = Waveform(samples, RATE)
+    return Speech(audio, (Phone(" ", Span.of(0, audio.duration)),))

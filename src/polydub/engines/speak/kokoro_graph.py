@@ -1,0 +1,66 @@
+"""Opens Kokoro's ONNX graph: phone durations become an output, pitch becomes an input.
+
+The model predicts how many 25 ms frames each token lasts and then hides it. The prepared copy has
+the extra output ``durations`` ``[1, n_tokens]`` (frames, float) and the extra input ``pitch``
+``[1]`` (factor on its F0 curve). Both are found by structure, so other exports of Kokoro work too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polydub.engines.protocols import WeightFile
+from polydub.engines.weights import cache_dir, write_atomically
+from polydub.errors import EngineError
+
+DURATIONS = "durations"
+PITCH = "pitch"
+_REVISION = 1  # raise when the preparation changes: the prepared copy is cached under it
+
+
+def prepared(weight: WeightFile, sha256: str) -> Path:
+    """Path of the prepared copy of ``weight`` in polydub's cache, made on first use.
+
+    Raises ``EngineError`` DUB-E206 when the graph is not Kokoro's.
+    """
+    target = cache_dir("kokoro") / f"{sha256[:16]}.{_REVISION}.onnx"
+    if not target.is_file():
+        import onnx
+
+        model = onnx.load(str(weight.path))
+        _expose_durations(model.graph, onnx)
+        _expose_pitch(model.graph, onnx)
+        write_atomically(target, [model.SerializeToString()])
+    return target
+
+
+def _expose_durations(graph: Any, onnx: Any) -> None:
+    """Name the clipped, rounded frame counts ``durations`` and make them an output."""
+    rounded = {name for node in graph.node if node.op_type == "Round" for name in node.output}
+    clips = [node for node in graph.node if node.op_type == "Clip" and node.input[0] in rounded]
+    if len(clips) != 1:
+        raise EngineError("This ONNX graph is not Kokoro's: no duration predictor was found.")
+    graph.node.append(onnx.helper.make_node("Identity", [clips[0].output[0]], [DURATIONS]))
+    kind = onnx.TensorProto.FLOAT
+    graph.output.append(onnx.helper.make_tensor_value_info(DURATIONS, kind, None))
+
+
+def _expose_pitch(graph: Any, onnx: Any) -> None:
+    """Multiply the predicted F0 curve by the new input ``pitch``."""
+    found = [
+        (position, name)
+        for position, node in enumerate(graph.node)
+        for name in node.output
+        if name.endswith("/F0_proj/Conv_output_0")
+    ]
+    if len(found) != 1:
+        raise EngineError("This ONNX graph is not Kokoro's: no F0 predictor was found.")
+    position, scaled = found[0]
+    outputs = graph.node[position].output
+    natural = f"{scaled}_natural"
+    outputs[list(outputs).index(scaled)] = natural
+    scale = onnx.helper.make_node("Mul", [natural, PITCH], [scaled], name="polydub/pitch")
+    graph.node.insert(position + 1, scale)
+    kind = onnx.TensorProto.FLOAT
+    graph.input.append(onnx.helper.make_tensor_value_info(PITCH, kind, [1]))

@@ -1,0 +1,151 @@
+"""Metrics as pure functions: what was measured, on which scale, by which protocol.
+
+==================  =====================================================  ==========  ======
+score               protocol                                               scale       better
+==================  =====================================================  ==========  ======
+``wer``             a recogniser hears the take; word errors against the   0 .. any    low
+                    translation (spaced languages)
+``cer``             the same in characters (Chinese, Japanese, Thai …)     0 .. any    low
+``similarity``      cosine of the voiceprints of take and own speaker      -1 .. 1     high
+``margin``          similarity to the own speaker minus the best other     -2 .. 2     high
+``overlap``         share of the source line's time that the take covers   0 .. 1      high
+``speed``           natural length of the take / length as placed          > 0         near 1
+==================  =====================================================  ==========  ======
+
+The round trip (``wer``, ``cer``) contains the recogniser's own errors, so it is an upper bound; it
+finds broken takes and ranks engines, and it is not a measure of the translation.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from statistics import median
+
+import numpy as np
+
+from polydub.model import LineReport, Span, Voiceprint
+from polydub.model.language import is_spaced
+
+_APOSTROPHES = frozenset("'’‘ʼ＇`")
+
+
+def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
+    """Levenshtein distance: fewest insertions, deletions and substitutions, each counting 1."""
+    if not reference or not hypothesis:
+        return max(len(reference), len(hypothesis))
+    ids: dict[str, int] = {}
+    coded = np.array([ids.setdefault(item, len(ids)) for item in hypothesis])
+    columns = np.arange(len(coded) + 1)
+    row = columns.copy()
+    for item in reference:
+        best = row + 1  # deletion
+        np.minimum(best[1:], row[:-1] + (coded != ids.get(item, -1)), out=best[1:])
+        row = np.minimum.accumulate(best - columns) + columns  # insertions, left to right
+    return int(row[-1])
+
+
+def normalise(text: str) -> str:
+    """``text`` as it is compared: NFKC, lower case, punctuation and symbols gone, single spaces.
+
+    Apostrophes vanish without a gap (``don't`` -> ``dont``), other marks become a space. Numbers
+    stay as written: "7" against "seven" counts as an error, on both sides of every comparison.
+    """
+    kept: list[str] = []
+    for char in unicodedata.normalize("NFKC", text).casefold():
+        category = unicodedata.category(char)
+        if char in _APOSTROPHES or category == "Cf":  # Cf: joiners and marks without width
+            continue
+        kept.append(" " if category[0] in "PSZC" else char)
+    return " ".join("".join(kept).split())
+
+
+def word_error_rate(reference: str, hypothesis: str, language: str = "en") -> float:
+    """Word errors / words of ``reference``, after :func:`normalise`.
+
+    May exceed 1 when much is inserted. An empty reference counts as one word. ``language`` is
+    accepted for symmetry with :func:`character_error_rate`; no language has rules of its own here.
+    """
+    del language
+    words = normalise(reference).split()
+    return edit_distance(words, normalise(hypothesis).split()) / max(1, len(words))
+
+
+def character_error_rate(reference: str, hypothesis: str, language: str = "zh") -> float:
+    """Character errors / characters of ``reference``, after :func:`normalise`, spaces removed.
+
+    Traditional and Simplified Chinese, and kana against kanji, are different characters here, and
+    nothing is converted: ask the recogniser for the script that the reference uses (Whisper follows
+    the script of its initial prompt), or the rate is an overestimate.
+    """
+    del language
+    characters = list(normalise(reference).replace(" ", ""))
+    heard = list(normalise(hypothesis).replace(" ", ""))
+    return edit_distance(characters, heard) / max(1, len(characters))
+
+
+def round_trip_metric(language: str) -> str:
+    """``"cer"`` for languages written without spaces, ``"wer"`` for all others."""
+    return "wer" if is_spaced(language) else "cer"
+
+
+def error_rate(reference: str, hypothesis: str, language: str) -> float:
+    """The round-trip error by the metric that fits the language (:func:`round_trip_metric`)."""
+    rate = word_error_rate if is_spaced(language) else character_error_rate
+    return rate(reference, hypothesis, language)
+
+
+def cosine(a: Voiceprint, b: Voiceprint) -> float:
+    """Cosine similarity in -1..1; 0 when either vector is zero. Lengths need not be 1."""
+    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    norm = float(np.linalg.norm(left) * np.linalg.norm(right))
+    return float(np.clip(left @ right / norm, -1.0, 1.0)) if norm > 0 else 0.0
+
+
+def own_margin(take: Voiceprint, prints: Mapping[str, Voiceprint], own: str) -> float | None:
+    """Similarity of ``take`` to its ``own`` speaker minus that to the nearest other one.
+
+    ``prints`` maps speaker ids to voiceprints. Negative: the take sounds more like another member
+    of the cast. ``None`` when the own print or every other one is missing.
+    """
+    others = [cosine(take, voice) for speaker, voice in prints.items() if speaker != own]
+    if own not in prints or not others:
+        return None
+    return cosine(take, prints[own]) - max(others)
+
+
+def overlap_share(take: Span, source: Span) -> float:
+    """Share of the ``source`` line's time that the placed ``take`` covers, 0..1 (0 when empty)."""
+    length = source.duration
+    return float(take.overlap(source) / length) if length else 0.0
+
+
+def speed(natural: Fraction, placed: Fraction) -> float:
+    """Rate against natural speech: seconds at the engine's normal pace / seconds as placed.
+
+    1.2 = 20 % faster than natural. Raises ``ValueError`` when ``placed`` is not positive.
+    """
+    if placed <= 0:
+        raise ValueError("a placed take has a positive length")
+    return float(natural / placed)
+
+
+def summarise(lines: Sequence[LineReport]) -> dict[str, float]:
+    """Film-level figures for ``Report.summary``: counts, and the median of every score.
+
+    ``lines``, ``dubbed`` (has a placement), then ``median_<score>`` over the lines that have that
+    score, ``late_s`` (worst absolute shift of a take's start against its line) and ``coverage``
+    (dubbed seconds inside source spans / seconds of all source spans).
+    """
+    placed = [(entry.line, entry.placement) for entry in lines if entry.placement is not None]
+    result = {"lines": float(len(lines)), "dubbed": float(len(placed))}
+    for name in sorted({name for entry in lines for name in entry.scores}):
+        result[f"median_{name}"] = median(e.scores[name] for e in lines if name in e.scores)
+    spoken = sum((entry.line.span.duration for entry in lines), Fraction(0))
+    if placed:
+        result["late_s"] = max(float(abs(p.start - line.span.start)) for line, p in placed)
+    if spoken:
+        covered = sum((p.span.overlap(line.span) for line, p in placed), Fraction(0))
+        result["coverage"] = float(covered / spoken)
+    return result

@@ -1,0 +1,279 @@
+"""The options of the commands, declared once, and their way into ``DubOptions``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from polydub.errors import InputError
+
+if TYPE_CHECKING:
+    from polydub.pipeline.options import DubOptions
+
+_LANGUAGES = "Languages"
+_OUTPUT = "Output"
+_MAKING = "How it is made"
+_SHOWING = "What is shown"
+
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video file.", show_default=False)]
+ProjectArgument = Annotated[
+    Path, typer.Argument(metavar="PROJECT", help="The project folder.", show_default=False)
+]
+DemoFolder = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FOLDER]", help="Where to put it (polydub-demo).", show_default=False),
+]
+EngineName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Engine or weight.", show_default=False)
+]
+To = Annotated[
+    list[str],
+    typer.Option(
+        "--to",
+        metavar="LANG",
+        help="Target language (BCP-47, as 'es'); repeat it or separate by commas.",
+        rich_help_panel=_LANGUAGES,
+        show_default=False,
+    ),
+]
+MaybeTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to",
+        metavar="LANG",
+        help="Target language (BCP-47, as 'es'); repeat it or separate by commas.",
+        rich_help_panel=_LANGUAGES,
+        show_default=False,
+    ),
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="LANG",
+        help="Spoken language; detected when not given.",
+        rich_help_panel=_LANGUAGES,
+        show_default=False,
+    ),
+]
+TranslationFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--translation",
+        metavar="FILE|LANG=FILE",
+        help="Use this translation (subtitles, table or script) instead of an engine's; repeat it.",
+        rich_help_panel=_LANGUAGES,
+        show_default=False,
+    ),
+]
+OutputPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE|FOLDER",
+        help="Video to write, or a folder; beside the source when not given.",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
+]
+ProjectFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        metavar="FOLDER",
+        help="Project folder; VIDEO with the ending .polydub when not given.",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
+]
+Subtitles = Annotated[
+    bool,
+    typer.Option("--subtitles/--no-subtitles", help="Write them.", rich_help_panel=_OUTPUT),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=_OUTPUT),
+]
+Engines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine",
+        metavar="STAGE=NAME",
+        help="Use this engine for a stage (see `polydub engines`); repeat it.",
+        rich_help_panel=_MAKING,
+        show_default=False,
+    ),
+]
+LlmModel = Annotated[
+    str | None,
+    typer.Option(
+        "--llm-model",
+        metavar="PATH",
+        help="GGUF file (or model name of the service) that translates.",
+        rich_help_panel=_MAKING,
+        show_default=False,
+    ),
+]
+Lips = Annotated[
+    bool,
+    typer.Option("--lips/--no-lips", help="Make the lips follow.", rich_help_panel=_MAKING),
+]
+Speakers = Annotated[
+    int | None,
+    typer.Option(
+        "--speakers",
+        metavar="N",
+        min=1,
+        help="How many people speak; found out when not given.",
+        rich_help_panel=_MAKING,
+        show_default=False,
+    ),
+]
+MaxSpeed = Annotated[
+    float,
+    typer.Option(
+        "--max-speed",
+        metavar="X",
+        min=1.0,
+        max=1.8,
+        help="Fastest speech allowed, against natural speech.",
+        rich_help_panel=_MAKING,
+    ),
+]
+MaybeSubtitles = Annotated[
+    bool | None,
+    typer.Option("--subtitles/--no-subtitles", help="Write them.", rich_help_panel=_OUTPUT),
+]
+MaybeLips = Annotated[
+    bool | None,
+    typer.Option("--lips/--no-lips", help="Make the lips follow.", rich_help_panel=_MAKING),
+]
+MaybeMaxSpeed = Annotated[
+    float | None,
+    typer.Option(
+        "--max-speed",
+        metavar="X",
+        min=1.0,
+        max=1.8,
+        help="Fastest speech allowed, against natural speech.",
+        rich_help_panel=_MAKING,
+        show_default=False,
+    ),
+]
+Version = Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Only show what would be done.", rich_help_panel=_SHOWING),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Progress and result as JSON lines on stdout, and nothing else there.",
+        rich_help_panel=_SHOWING,
+    ),
+]
+JsonTable = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="No progress, no summary.", rich_help_panel=_SHOWING),
+]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        help="Show log messages; -vv shows all of them.",
+        rich_help_panel=_SHOWING,
+        show_default=False,
+    ),
+]
+
+
+def build_options(
+    to: Sequence[str] | None,
+    *,
+    engines: Sequence[str] | None = None,
+    translations: Sequence[str] | None = None,
+    **others: Any,
+) -> DubOptions:
+    """``DubOptions`` from raw option values; ``others`` are passed on as they are.
+
+    Raises ``InputError`` for a value that has the wrong form.
+    """
+    from polydub.pipeline.options import DubOptions
+
+    targets = split_targets(to or ())
+    return DubOptions(
+        targets=targets,
+        engines=parse_engines(engines or ()),
+        translations=parse_translations(translations or (), targets),
+        **others,
+    )
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Only the options that the user gave."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def split_targets(values: Sequence[str]) -> tuple[str, ...]:
+    """Language codes of ``["es,ja", "fr"]`` in order, without repeats or blanks."""
+    codes = (code.strip() for value in values for code in value.split(","))
+    return tuple(dict.fromkeys(code for code in codes if code))
+
+
+def parse_engines(values: Sequence[str]) -> dict[str, str]:
+    """``{"speak": "kokoro"}`` from ``["speak=kokoro"]``. Raises ``InputError`` DUB-E108."""
+    from polydub.engines.protocols import KINDS
+
+    chosen: dict[str, str] = {}
+    for value in values:
+        kind, equals, name = (part.strip() for part in value.partition("="))
+        if not (kind and equals and name) or kind not in KINDS:
+            raise InputError(
+                f"Cannot use --engine {value}.",
+                hint=f"Write stage=name, for example speak=kokoro. Stages: {', '.join(KINDS)}.",
+                code="DUB-E108",
+            )
+        chosen[kind] = name
+    return chosen
+
+
+def parse_translations(values: Sequence[str], targets: Sequence[str]) -> dict[str, Path]:
+    """``{"es": Path("film.srt")}`` from ``["es=film.srt"]``, or ``["film.srt"]`` with one target.
+
+    Raises ``InputError`` DUB-E108 when it is unclear which language a file is in, DUB-E101 when
+    there is no such file.
+    """
+    files: dict[str, Path] = {}
+    for value in values:
+        code, equals, path = value.partition("=")
+        if not equals or Path(value).is_file():  # a file name may contain "="
+            if len(targets) != 1:
+                raise InputError(
+                    f"Which language is --translation {value} in?",
+                    hint=f"Write it as LANG={value}.",
+                    code="DUB-E108",
+                )
+            code, path = targets[0], value
+        code = code.strip()
+        if not code or not path or (targets and code not in targets):
+            raise InputError(
+                f"--translation {value} names no language of --to.",
+                hint=f"Languages: {', '.join(targets) or 'none'}.",
+                code="DUB-E108",
+            )
+        if code in files:
+            raise InputError(f"There are two translations for '{code}'.", code="DUB-E108")
+        if not Path(path).is_file():  # now, not after an hour of analysis
+            raise InputError(
+                f"There is no file {path}.", hint="Check --translation.", code="DUB-E101"
+            )
+        files[code] = Path(path)
+    return files

@@ -1,0 +1,97 @@
+"""Help texts of the command line: they teach by example."""
+
+from __future__ import annotations
+
+EXIT_CODES: dict[int, str] = {
+    0: "done (units that were passed through are listed in the report)",
+    1: "something unexpected went wrong; `doctor`: something is missing",
+    2: "the command line cannot be understood",
+    3: "an input cannot be used: file, subtitles, language, option value (DUB-E1xx)",
+    4: "an engine is missing, unfit or failed (DUB-E2xx)",
+    5: "the project folder, the script or an output on disk cannot be used (DUB-E3xx)",
+    130: "stopped by Ctrl-C; run the same command again to resume",
+}
+"""Exit code -> meaning; shown in ``--help`` and in ``docs/cli.md``."""
+
+EPILOG = (
+    "Exit codes: 0 done, 1 unexpected failure, 2 wrong usage, 3 input, 4 engine, "
+    "5 project or disk, 130 stopped (run again to resume). "
+    "Errors carry a code such as DUB-E301, listed in docs/errors.md. "
+    "POLYDUB_DEBUG=1 shows tracebacks."
+)
+
+APP = """polydub dubs whole conversations: every speaker, every cut.
+
+A video goes in; out come the same people speaking another language, each in a matching voice,
+inside the original moments, with lips that follow, over the untouched music and effects.
+
+Try it: `polydub demo`
+
+Dub a film into Spanish: `polydub dub film.mp4 --to es`
+
+Everything is kept in a project folder (film.polydub). Stop at any moment and run the same command
+again: finished work is reused.
+"""
+
+DUB = """Dub VIDEO into one or more languages.
+
+Makes the video, subtitles and a report with every score. What cannot be dubbed well is passed
+through unchanged and listed in the report, with the reason.
+
+Spanish, beside the film: `polydub dub film.mp4 --to es`
+
+Two languages into a folder: `polydub dub film.mp4 --to es,ja -o dubs/`
+
+With your own translation: `polydub dub film.mp4 --to es --translation film.es.srt`
+
+Another engine for one stage: `polydub dub film.mp4 --to es --engine translate=openai`
+
+What would be done, and how long it takes: `polydub dub film.mp4 --to es --dry-run`
+"""
+
+ANALYZE = """Analyze VIDEO: who speaks when, what is said, who is seen. Writes the script.
+
+The script (script.json in the project folder) may be edited: names, texts, translations, voices,
+who speaks. Then `polydub render PROJECT` makes the dub from it.
+
+Analyze, and draft a Spanish translation: `polydub analyze film.mp4 --to es`
+
+There are exactly three speakers: `polydub analyze film.mp4 --speakers 3`
+"""
+
+RENDER = """Make the dub from a project's script, after you have edited it.
+
+Only what changed is made again: the takes of edited lines, their part of the mix and their lips.
+
+The languages and options of the project: `polydub render film.polydub`
+
+Another language, same analysis: `polydub render film.polydub --to fr`
+"""
+
+DEMO = """Dub a short made-up conversation, to see everything work.
+
+The clip is drawn and spoken by polydub itself; nothing is downloaded.
+
+Into the folder polydub-demo: `polydub demo`
+"""
+
+ENGINES = """List the engines: what they do, whether they run here, and under which licences.
+
+Engines are chosen per stage with `--engine stage=name`; nothing is ever swapped silently.
+
+All engines: `polydub engines`
+
+Download the weights of one, on request: `polydub engines pull recognize.whisper`
+"""
+
+PULL = """Download weights from the model hub and verify their checksums.
+
+NAME is an engine (`whisper`, or `recognize.whisper`) or a weight (`whisper-base`).
+"""
+
+DOCTOR = """Check this machine: Python, memory, disk, every engine's packages and weights.
+
+Exit code 0 when the default engines can all run, 1 when something is missing.
+"""
+
+VERSION = "Show the version."

@@ -1,0 +1,193 @@
+"""Pictures by index: exact random access, and the whole film small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from polydub.errors import InputError
+from polydub.media.colour import Colour, ColourConverter
+from polydub.media.decoding import PictureDecoder, has_times
+from polydub.model import Image, VideoStream
+
+READ_ON = 96
+"""Frames that are decoded and dropped rather than sought over; a group is rarely longer."""
+
+FIRST_STEP_BACK = 32
+"""Frames to seek back when the keyframe found shows after the wanted frame; doubled each time."""
+
+
+class IndexedFrames:
+    """Decoded frames with their index in ``video.pts``; keeps its place between calls.
+
+    ``damaged`` collects the indices that did not decode: they repeat the picture before.
+    """
+
+    def __init__(self, path: Path, video: VideoStream, start: Fraction) -> None:
+        self._path, self._video = path, video
+        self._offset = int(start / video.time_base)
+        self._timed = has_times(path, video.index)
+        self._decoder = PictureDecoder(path, video.index, fast=True)
+        self._stream = self._numbered()
+        self._last: VideoFrame | None = None
+        self._ahead: tuple[int, VideoFrame] | None = None
+        self._next = 0
+        self._known = -1
+        self.damaged: set[int] = set()
+
+    def read(self, first: int, last: int) -> Iterator[tuple[int, VideoFrame]]:
+        """``(index, frame)`` for every index of ``[first, last)`` that the film has."""
+        first, last = max(0, first), min(last, self._video.n_frames)
+        for index in range(first, last):
+            if index < self._next or (self._timed and index > self._next + READ_ON):
+                self._go_to(index)
+            while self._next < index:
+                self._advance()
+            yield index, self._advance()
+
+    def _advance(self) -> VideoFrame:
+        """The frame of index ``_next``, which then moves on by one."""
+        if self._ahead is None:
+            self._ahead = next(self._stream, None)
+        if self._decoder.errors and self._decoder.fast:
+            self._decode_carefully()
+        frame = self._last
+        if self._ahead is not None and self._ahead[0] <= self._next:
+            frame, self._ahead = self._ahead[1], None
+            if frame.is_corrupt:
+                self.damaged.add(self._next)
+        else:
+            self.damaged.add(self._next)
+            if frame is None and self._ahead is not None:
+                frame = self._ahead[1]  # nothing before it: the next one that decodes
+        if frame is None:
+            raise InputError(
+                f"Frame {self._next} of {self._path} cannot be decoded, nor any near it.",
+                hint="The file changed or its disk fails: check it, then run again.",
+                code="DUB-E102",
+            )
+        self._last = frame
+        self._next += 1
+        return frame
+
+    def _decode_carefully(self) -> None:
+        """After the first damage: one picture at a time, again from the keyframe before."""
+        index = self._next
+        self._decoder.fast = False
+        self._decoder.rewind()
+        self._go_to(index)
+        while self._next < index:
+            self._advance()
+        if self._ahead is None:
+            self._ahead = next(self._stream, None)
+
+    def _numbered(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Decoded frames from the decoder's place with their index; hidden ones are dropped."""
+        table = self._video.pts
+        for frame in self._decoder.frames():
+            if frame.pts is None or not self._timed:
+                index = self._known + 1
+            else:
+                pts = frame.pts - self._offset
+                index = int(np.searchsorted(table, pts, side="right")) - 1
+                if index < 0 or (int(table[index]) != pts and index <= self._known):
+                    continue
+                index = self._known + 1 if index == self._known else index
+            if index >= len(table):
+                return
+            self._known = index
+            yield index, frame
+
+    def _go_to(self, index: int) -> None:
+        """Place the decoder so that a keyframe at or before ``index`` comes first."""
+        back = 0
+        while True:
+            target = max(0, index - back) if self._timed else 0
+            self._restart(target)
+            entry = next(self._stream, None)
+            found = entry is not None and entry[0] <= index and entry[1].key_frame
+            if found or target == 0:
+                break
+            back = max(FIRST_STEP_BACK, 2 * back)
+        if entry is None:  # nothing decodes any more: repeat the film's end
+            self._next = index
+            return
+        self._ahead, self._next = entry, min(entry[0], index)
+
+    def _restart(self, target: int) -> None:
+        self._stream.close()  # type: ignore[attr-defined]
+        self._known, self._ahead, self._last = -1, None, None
+        if target:
+            self._decoder.seek(int(self._video.pts[target]) + self._offset)
+        else:
+            self._decoder.rewind()
+        self._stream = self._numbered()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._decoder.close()
+
+
+class FrameSource:
+    """Pictures of one video stream as RGB in the coded orientation; a context manager.
+
+    ``start`` is ``Source.start``. ``damaged`` collects frames that did not decode, seen so far:
+    they repeat the picture before. Not safe for use from several threads.
+    """
+
+    def __init__(self, path: Path, video: VideoStream, start: Fraction = Fraction(0)) -> None:
+        self._path, self._video, self._start = path, video, start
+        self._colour = Colour.of(video)
+        self._converter = ColourConverter(self._colour)
+        self._frames: IndexedFrames | None = None
+        self.damaged: set[int] = set()
+
+    def read(self, first: int, last: int) -> Iterator[tuple[int, Image]]:
+        """``(index, picture)`` for every frame of ``[first, last)``, exact.
+
+        Ranges that follow one another go on decoding; others seek to the keyframe before.
+
+        Raises:
+            InputError: DUB-E102 when nothing near a frame decodes.
+        """
+        if self._frames is None:
+            self._frames = IndexedFrames(self._path, self._video, self._start)
+            self._frames.damaged = self.damaged
+        for index, frame in self._frames.read(first, last):
+            yield index, self._converter.rgb(frame)
+
+    def small(self, height: int) -> Iterator[Image]:
+        """Every frame of the film, scaled to ``height`` pixels (never enlarged), in order."""
+        video = self._video
+        height = min(height, video.height)
+        width = max(1, round(video.width * height / video.height))
+        frames = IndexedFrames(self._path, video, self._start)
+        converter = ColourConverter(self._colour)
+        try:
+            for _, frame in frames.read(0, video.n_frames):
+                yield converter.rgb(frame, (width, height))
+        finally:
+            self.damaged |= frames.damaged
+            frames.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._frames is not None:
+            self._frames.close()
+            self._frames = None
+
+    def __enter__(self) -> FrameSource:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,391 @@
+"""Every translator, with the same cases: answers by id, one class attribute, mapped errors."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polydub.engines import weights
+from polydub.engines.protocols import (
+    Capabilities,
+    LineToTranslate,
+    TranslationRequest,
+    Translator,
+)
+from polydub.engines.registry import engine_class
+from polydub.engines.translate.given import GivenTranslator, match_cues, split_text
+from polydub.engines.translate.llm_local import LocalLlmTranslator, model_path
+from polydub.engines.translate.openai import OpenAiTranslator, parse_answer
+from polydub.engines.translate.prompts import EXAMPLES, chat, examples, service_prompt
+from polydub.errors import EngineError
+from polydub.model import Line, Span
+from polydub.project.subtitles import Cue
+
+
+def line(name: str, start: float, end: float, text: str = "Hello.") -> LineToTranslate:
+    return LineToTranslate(name, text, "Ann", end - start, Span.of(start, end))
+
+
+def request(*lines: LineToTranslate, **changes: Any) -> TranslationRequest:
+    return TranslationRequest(**({"source": "en", "target": "es", "lines": lines} | changes))
+
+
+def cue(start: float, end: float, text: str) -> Cue:
+    return Cue(Span.of(start, end), text)
+
+
+Reply = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes]]
+
+
+class Service:
+    """A chat service in a thread of this process."""
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = [translated]
+        self.seen: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                service.seen.append((self.path, dict(self.headers), body))
+                reply = service.replies[min(len(service.seen), len(service.replies)) - 1]
+                status, headers, data = reply(body)
+                if status == 0:  # hang up without a word
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def content(text: str) -> bytes:
+    return json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+
+
+def translated(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    asked = json.loads(body["messages"][1]["content"])
+    made = [{"id": entry["id"], "text": f"es: {entry['text']}"} for entry in asked["lines"]]
+    return 200, {}, content(json.dumps({"translations": made}))
+
+
+def status(code: int, data: bytes = b"{}", **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda body: (code, named, data)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service()
+    yield made
+    made.stop()
+
+
+def client(service: Service, **options: Any) -> OpenAiTranslator:
+    waits: list[float] = options.pop("waits", [])
+    return OpenAiTranslator(
+        **({"api_key": "key-1", "base_url": service.url, "sleep": waits.append} | options)
+    )
+
+
+# --- the same cases for every engine
+
+
+@pytest.fixture(params=["given", "openai", pytest.param("llm-local", marks=pytest.mark.weights)])
+def translator(request: pytest.FixtureRequest, service: Service) -> Translator:
+    if request.param == "given":
+        return GivenTranslator(texts={"L001": "Hola.", "L002": "¿Adónde vas?"})
+    if request.param == "openai":
+        return client(service)
+    if importlib.util.find_spec("xllamacpp") is None:
+        pytest.skip("xllamacpp is not installed")
+    try:
+        return LocalLlmTranslator(threads=1)
+    except EngineError as error:
+        assert error.code in ("DUB-E204", "DUB-E205")
+        pytest.skip("the packaged model is not here")
+
+
+def test_answers_by_id(translator: Translator) -> None:
+    assert isinstance(translator, Translator)
+    lines = (line("L001", 0, 1), line("L002", 1, 2, "Where are you going?"))
+    answer = translator.translate(request(*lines))
+    assert set(answer) == {"L001", "L002"}
+    assert all(isinstance(text, str) and text.strip() for text in answer.values())
+    assert translator.translate(request(*lines)) == answer
+
+
+@pytest.mark.parametrize("name", ["given", "openai", "llm-local"])
+def test_capabilities_are_readable_without_loading(name: str) -> None:
+    capabilities: Capabilities = engine_class("translate", name).capabilities
+    assert (capabilities.kind, capabilities.name) == ("translate", name)
+    assert capabilities.version and capabilities.summary and capabilities.code_licence
+    assert capabilities.network is (name == "openai")
+    assert capabilities.draft is (name == "llm-local")
+
+
+# --- given
+
+
+def test_ids_win_over_cues_and_nothing_is_invented() -> None:
+    engine = GivenTranslator(texts={"L001": " Hola. ", "L002": " "}, cues=[cue(0, 1, "No.")])
+    answer = engine.translate(request(line("L001", 0, 1), line("L002", 5, 6), line("L003", 7, 8)))
+    assert answer == {"L001": "Hola."}
+
+
+def test_cues_are_matched_over_the_whole_film() -> None:
+    lines = [Line(f"L{i}", "S1", Span.of(i * 2, i * 2 + 1), "x") for i in range(4)]
+    cues = [cue(0, 3, "Uno. Dos."), cue(4, 5, "Tres."), cue(50, 51, "FIN")]
+    engine = GivenTranslator(cues=cues, lines=lines)
+    assert [left.text for left in engine.unmatched] == ["FIN"]
+    asked = request(line("L1", 2, 3))
+    assert engine.translate(asked) == {"L1": "Dos."}
+    assert engine.translate(asked) == GivenTranslator(cues=cues).translate(
+        request(line("L1", 2, 3), before=(line("L0", 0, 1),), after=(line("L2", 4, 5),))
+    )
+
+
+def test_a_cue_over_several_lines_is_cut_at_sentences() -> None:
+    lines = [line("a", 0, 2), line("b", 2, 3), line("c", 3, 6)]
+    made = match_cues([cue(0, 6, "¿Adónde vas tú? Al mar. No sin mí, ni hablar de eso.")], lines)
+    assert made.texts == {
+        "a": "¿Adónde vas tú?",
+        "b": "Al mar.",
+        "c": "No sin mí, ni hablar de eso.",
+    }
+
+
+def test_a_line_under_several_cues_gets_them_in_order() -> None:
+    cues = [cue(2, 4, "y me voy."), cue(0, 2, "Te lo digo")]
+    assert match_cues(cues, [line("a", 0, 4)]).texts == {"a": "Te lo digo y me voy."}
+    chinese = [cue(0, 2, "我告诉你"), cue(2, 4, "我走了。")]
+    assert match_cues(chinese, [line("a", 0, 4)], spaced=False).texts == {"a": "我告诉你我走了。"}
+
+
+def test_a_cue_that_hangs_over_a_little_stays_whole() -> None:
+    lines = [line("a", 0, 2), line("b", 2.1, 5)]
+    made = match_cues([cue(0, 2.3, "Una frase. Otra."), cue(2.3, 5, "Fin.")], lines)
+    assert made.texts == {"a": "Una frase. Otra.", "b": "Fin."}
+
+
+def test_a_cue_beside_a_line_goes_to_it_and_a_far_one_to_none() -> None:
+    lines = [line("a", 0, 1), line("b", 3, 4)]
+    made = match_cues([cue(1.2, 1.6, "Eh."), cue(9, 10, "CARTEL"), cue(5, 5.5, " ")], lines)
+    assert made.texts == {"a": "Eh."}
+    assert [left.text for left in made.unmatched] == ["CARTEL"]
+    assert match_cues([cue(0, 1, "x")], []).unmatched
+
+
+def test_one_word_over_two_lines_goes_to_the_longer() -> None:
+    lines = [line("a", 0, 1), line("b", 1, 4)]
+    assert match_cues([cue(0, 4, "Sí.")], lines).texts == {"b": "Sí."}
+    lines = [line("a", 0, 3), line("b", 3, 4)]
+    assert match_cues([cue(0, 4, "Sí.")], lines).texts == {"a": "Sí."}
+
+
+moments = st.integers(0, 200)
+spans = st.tuples(moments, moments).map(lambda pair: Span.of(min(pair), max(pair)))
+phrases = st.lists(st.sampled_from(["Hola.", "¿y tú?", "bien,", "sí", "好。", "no"]), max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(spans, phrases), max_size=6), st.lists(spans, max_size=6), st.booleans())
+def test_no_text_of_a_cue_is_lost_or_doubled(
+    shown: list[tuple[Span, list[str]]], times: list[Span], spaced: bool
+) -> None:
+    cues = [Cue(span, " ".join(words)) for span, words in shown]
+    lines = [Line(f"L{i}", "S", span, "x") for i, span in enumerate(times)]
+    made = match_cues(cues, lines, spaced=spaced)
+
+    def letters(texts: list[str]) -> list[str]:
+        return sorted("".join("".join(texts).split()))
+
+    left = [item.text for item in made.unmatched]
+    assert letters([*made.texts.values(), *left]) == letters([item.text for item in cues])
+    assert set(made.texts) <= {item.id for item in lines}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60), st.lists(st.floats(0, 5), min_size=1, max_size=5))
+def test_split_text_keeps_every_character(text: str, shares: list[float]) -> None:
+    parts = split_text(text, shares)
+    assert len(parts) == len(shares)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+
+
+# --- openai
+
+
+def test_the_request_carries_context_and_key(service: Service) -> None:
+    engine = client(service, model="m-1")
+    asked = request(
+        line("L2", 2, 3.5, "Go."),
+        before=(line("L1", 0, 1),),
+        after=(line("L3", 4, 5),),
+        glossary={"Go": "Ve"},
+    )
+    assert engine.translate(asked) == {"L2": "es: Go."}
+    path, headers, body = service.seen[0]
+    assert path == "/v1/chat/completions"
+    assert headers["Authorization"] == "Bearer key-1"
+    assert body["model"] == "m-1" and body["temperature"] == 0
+    sent = json.loads(body["messages"][1]["content"])
+    assert sent["lines"] == [{"id": "L2", "speaker": "Ann", "seconds": 1.5, "text": "Go."}]
+    assert [entry["id"] for entry in sent["before"] + sent["after"]] == ["L1", "L3"]
+    assert sent["glossary"] == {"Go": "Ve"}
+    assert "Spanish" in body["messages"][0]["content"]
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_busy_service_is_asked_again_later(service: Service, code: int) -> None:
+    service.replies = [status(code), status(code, Retry_After="7"), translated]
+    waits: list[float] = []
+    assert client(service, waits=waits).translate(request(line("L1", 0, 1))) == {"L1": "es: Hello."}
+    assert waits == [1.0, 7.0]
+
+
+@pytest.mark.parametrize("reply", [status(503), status(0), status(200, b"not json")])
+def test_a_dead_service_is_an_engine_error(service: Service, reply: Reply) -> None:
+    service.replies = [reply]
+    waits: list[float] = []
+    with pytest.raises(EngineError, match="3 attempts") as caught:
+        client(service, waits=waits, retries=2).translate(request(line("L1", 0, 1)))
+    assert caught.value.code == "DUB-E207"
+    assert waits == [1.0, 2.0]
+    assert len(service.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"), [(401, "OPENAI_API_KEY"), (404, "OPENAI_MODEL"), (302, "OPENAI_BASE_URL")]
+)
+def test_a_refusal_is_not_repeated(service: Service, code: int, hint: str) -> None:
+    message = json.dumps({"error": {"message": "no such thing"}}).encode()
+    service.replies = [status(code, message, Location="http://127.0.0.1:9/steal")]
+    with pytest.raises(EngineError, match="no such thing") as caught:
+        client(service).translate(request(line("L1", 0, 1)))
+    assert caught.value.code == "DUB-E207" and hint in caught.value.hint
+    assert "key-1" not in str(caught.value)
+    assert len(service.seen) == 1
+
+
+@pytest.mark.parametrize("data", [b"[]", b'{"choices": []}', b"3", b'{"choices": [{"text": 1}]}'])
+def test_an_answer_of_another_form(service: Service, data: bytes) -> None:
+    service.replies = [status(200, data)]
+    with pytest.raises(EngineError, match="unknown form"):
+        client(service).translate(request(line("L1", 0, 1)))
+
+
+def test_nobody_listens() -> None:
+    engine = OpenAiTranslator(base_url="http://127.0.0.1:9/v1", retries=0)
+    with pytest.raises(EngineError, match="no answer") as caught:
+        engine.translate(request(line("L1", 0, 1)))
+    assert caught.value.code == "DUB-E207"
+
+
+def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(EngineError, match="no API key"):
+        OpenAiTranslator()
+    with pytest.raises(EngineError, match="not a web address"):
+        OpenAiTranslator(base_url="file:///etc/passwd")
+    monkeypatch.setenv("OPENAI_BASE_URL", service.url + "/")
+    monkeypatch.setenv("OPENAI_MODEL", "m-2")
+    OpenAiTranslator().translate(request(line("L1", 0, 1)))
+    path, headers, body = service.seen[0]
+    assert path == "/v1/chat/completions" and body["model"] == "m-2"
+    assert "Authorization" not in headers
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ('{"translations": [{"id": "a", "text": "x"}]}', {"a": "x"}),
+        ('```json\n{"a": "x"}\n```', {"a": "x"}),
+        ('Here you are: [{"id": 3, "translation": "x"}] Enjoy!', {"3": "x"}),
+        ('{"translations": {"a": "x", "b": 2}}', {"a": "x"}),
+        ('[{"id": "a"}, 3, {"text": "y"}, null]', {}),
+        ("no json", {}),
+        ('{"a": ', {}),
+        ("{" * 50_000, {}),
+        ("", {}),
+    ],
+)
+def test_parsing_what_models_write(text: str, answer: dict[str, str]) -> None:
+    assert parse_answer(text) == answer
+
+
+# --- llm-local
+
+
+def test_example_lines_cover_the_same_ground_in_every_language() -> None:
+    assert {len(three) for three in EXAMPLES.values()} == {3}
+    assert examples("pt-BR", "en-GB")[0] == (EXAMPLES["pt"][0], EXAMPLES["en"][0])
+    assert examples("en", "sw") == ()
+    assert len(chat("en", "es", "x")) == 8 and len(chat("en", "sw", "x")) == 2
+    assert "Swahili" in service_prompt("en", "sw")
+
+
+def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    for name in ("nowhere.gguf", "owner/repo", "owner/repo:x.gguf", "a/../b", ""):
+        with pytest.raises(EngineError) as caught:
+            model_path(name)
+        assert caught.value.code == "DUB-E204"
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(b"oops")
+    with pytest.raises(EngineError, match="not a GGUF"):
+        model_path(bad)
+
+
+def test_a_hub_name_is_found_in_the_local_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "models--owner--repo" / "snapshots" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "a.gguf").write_bytes(b"GGUF")
+    assert model_path("owner/repo") == folder / "a.gguf"
+    (folder / "b.gguf").write_bytes(b"GGUF")
+    assert model_path("owner/repo:b.gguf") == folder / "b.gguf"
+    with pytest.raises(EngineError, match="several"):
+        model_path("owner/repo")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="needs xllamacpp")
+def test_a_damaged_model_is_an_engine_error(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(b"GGUF" + bytes(200))
+    with pytest.raises(EngineError, match="could not be loaded") as caught:
+        LocalLlmTranslator(model=path)
+    assert caught.value.code == "DUB-E206"
+
+
+def test_the_packaged_model_is_known() -> None:
+    assert set(LocalLlmTranslator.capabilities.weights) <= set(weights.WEIGHTS)

@@ -1,0 +1,206 @@
+"""Choice, shapes, warps and blending."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polydub.engines.lips.appearance import cavity_penalty, look
+from polydub.engines.lips.choose import (
+    MouthStates,
+    cheapest_path,
+    transition_costs,
+    unary_costs,
+)
+from polydub.engines.lips.composite import ColourMatch, border_feather, mouth_masks
+from polydub.engines.lips.geometry import (
+    LOWER_LIP,
+    NOSE_BASE,
+    UPPER_LIP,
+    measure_track,
+    person_canonical,
+)
+from polydub.engines.lips.mapping import (
+    SPEECH_APERTURE,
+    SPEECH_WIDTH,
+    QuantileMap,
+    mouth_range,
+)
+from polydub.engines.lips.shape import ShapeModel
+from polydub.engines.lips.synthesis import Layer, layers
+from polydub.engines.lips.visemes import MouthCurve
+from polydub.engines.lips.warp import Region, ThinPlate, region_around, warp
+from tests.lip_models import Head
+
+
+def states(aperture: list[float]) -> MouthStates:
+    n = len(aperture)
+    return MouthStates(np.array(aperture), np.full(n, 0.5), np.zeros((n, 3)), np.zeros((n, 6)))
+
+
+def head_range():
+    head = Head(120)
+    canonical = person_canonical([head.track()])
+    assert canonical is not None
+    geometry = measure_track(head.track(), canonical)
+    mouth = mouth_range([geometry])
+    assert mouth is not None
+    return geometry, mouth
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 10_000))
+def test_the_path_is_the_cheapest_of_all(frames: int, choices: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    unary, step = random.random((frames, choices)), random.random((choices, choices))
+
+    def cost(path: tuple[int, ...]) -> float:
+        moved = sum(step[a, b] for a, b in itertools.pairwise(path))
+        return float(sum(unary[at, state] for at, state in enumerate(path)) + moved)
+
+    best = min(cost(path) for path in itertools.product(range(choices), repeat=frames))
+    assert cost(tuple(int(s) for s in cheapest_path(unary, step))) == pytest.approx(best)
+
+
+def test_a_closed_mouth_is_not_stretched_open_nor_teeth_pressed_shut() -> None:
+    _, mouth = head_range()
+    have = states([0.005, 0.06, 0.2])
+    costs = unary_costs(states([0.2, 0.005]), have, mouth, np.zeros(3))
+    assert costs[0].argmin() == 2 and costs[0, 0] > costs[0, 1]
+    assert costs[1].argmin() == 0 and costs[1, 2] > 3 * costs[1, 0] + 1
+    punished = unary_costs(states([0.2]), have, mouth, np.array([0.0, 0.0, 50.0]))
+    assert punished[0].argmin() != 2
+
+
+def test_going_on_is_free_and_a_jump_costs_what_it_shows() -> None:
+    patches = np.array([[0.0] * 8, [1.0] * 8, [40.0] * 8], np.float32)
+    costs = transition_costs(patches, np.array([1, -1, -1]), 1.0)
+    assert costs[0, 1] == 0
+    assert costs[0, 2] > costs[1, 0] > 0
+    assert costs[1, 1] == pytest.approx(0, abs=1e-3)
+
+
+def test_jumps_are_cross_faded_on_both_sides() -> None:
+    follows = np.array([1, 2, -1, 4, -1])
+    path = np.array([0, 1, 4, 4])
+    assert layers(path, follows, 0) == [Layer(0, 1.0)]
+    assert layers(path, follows, 1) == [Layer(1, 0.6), Layer(3, 0.4)]
+    assert layers(path, follows, 2) == [Layer(4, 0.6), Layer(2, 0.4)]
+    assert layers(path, follows, 3) == [Layer(4, 1.0)]
+
+
+def test_the_quantile_tables_rise() -> None:
+    for table in (SPEECH_APERTURE, SPEECH_WIDTH):
+        assert len(table) == 21
+        assert (np.diff(table) > 0).all()
+
+
+def test_targets_cover_the_own_range_close_and_rest() -> None:
+    _, mouth = head_range()
+    assert mouth.low < 0.05 and 0.2 < mouth.high < 0.26
+    ceiling = np.ones(21)
+    ceiling[5], ceiling[15] = 0.0, 0.1
+    voice = np.ones(21)
+    voice[18:] = 0
+    curve = MouthCurve(np.array(SPEECH_APERTURE), np.array(SPEECH_WIDTH), voice, ceiling)
+    targets = QuantileMap(mouth).targets(curve)
+    assert targets.aperture[17] == pytest.approx(np.quantile(mouth.apertures, 0.85))
+    assert targets.aperture[5] < 0.02
+    assert targets.aperture[15] < 0.1 * mouth.high + 0.02
+    assert targets.aperture[18:].max() < 0.02
+    assert targets.width[18:] == pytest.approx(np.full(3, mouth.middle))
+
+
+def test_the_gap_of_a_shape_is_exact_and_lips_do_not_cross() -> None:
+    geometry, mouth = head_range()
+    have = MouthStates(geometry.aperture, geometry.width, geometry.pose, np.zeros((120, 6)))
+    model = ShapeModel(have, geometry.shapes(np.arange(120)), mouth)
+    wanted = np.array([0.0, 0.01, 0.1, 0.2, 0.26])
+    shapes = model(wanted, np.full(5, mouth.middle))
+    gaps = np.linalg.norm(shapes[:, UPPER_LIP] - shapes[:, LOWER_LIP], axis=1)
+    assert gaps == pytest.approx(wanted, abs=4e-3)
+    assert (shapes[:, LOWER_LIP, 1] >= shapes[:, UPPER_LIP, 1] - 1e-9).all()
+    limited = model.reachable(wanted, np.array([0.0, 5.0, 0.0, 5.0, 0.0]))
+    assert limited.min() >= geometry.width.min() and limited.max() <= geometry.width.max()
+
+
+def test_thin_plate_passes_through_its_points() -> None:
+    random = np.random.default_rng(4)
+    target = random.uniform(0, 200, (30, 2))
+    source = target + 4 * np.sin(target[:, ::-1] / 60)
+    assert ThinPlate(target, source)(target) == pytest.approx(source, abs=0.5)
+    shifted = ThinPlate(target, target + np.array([7.0, -3.0]))
+    assert shifted(np.array([[50.0, 60.0]])) == pytest.approx(np.array([[57.0, 57.0]]), abs=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((5, 2)), np.full((5, 2), np.nan)])
+def test_degenerate_points_are_a_named_error(bad: np.ndarray) -> None:
+    with pytest.raises(np.linalg.LinAlgError):
+        ThinPlate(bad, bad)
+
+
+def test_warp_by_a_shift_moves_the_pixels() -> None:
+    image = Head(1).image(0)[40:130, 180:300]
+    corners = np.array([[0, 0], [119, 0], [0, 89], [119, 89], [60, 45]], float)
+    plate = ThinPlate(corners, corners + np.array([5.0, 2.0]))
+    region = Region(20, 20, 80, 60)
+    moved = warp(image, plate, region, 7)
+    assert np.abs(moved.astype(int) - image[22:62, 25:85].astype(int)).mean() < 1.0
+
+
+def test_regions_are_clipped_to_the_picture() -> None:
+    region = region_around(np.array([10.0, 95.0]), np.full(4, 30.0), (100, 200))
+    assert (region.left, region.top, region.right, region.bottom) == (0, 65, 40, 100)
+
+
+def test_mask_covers_the_lips_and_spares_the_nose() -> None:
+    head = Head(1, gap=lambda f: 0.1)
+    points = head.points(0)[:, :2]
+    region = Region(160, 90, 320, 260)
+    masks = mouth_masks(points, region, head.iod, np.array([0.0, 1.0]))
+    at = np.round(points - region.corner).astype(int)
+    assert masks.alpha[at[UPPER_LIP, 1], at[UPPER_LIP, 0]] == pytest.approx(1.0)
+    assert masks.alpha[at[NOSE_BASE, 1], at[NOSE_BASE, 0]] == 0.0
+    assert masks.alpha[0].max() == 0.0
+    assert masks.ring.sum() > 50
+    assert masks.ring[at[UPPER_LIP, 1], at[UPPER_LIP, 0]] == 0.0
+
+
+def test_colour_match_removes_a_tint_and_reports_what_is_left() -> None:
+    base = np.full((80, 100, 3), 120, np.float32)
+    ring = np.zeros((80, 100), np.float32)
+    ring[20:60, 25:75] = 1
+    ring[32:48, 40:60] = 0
+    match = ColourMatch()
+    tint = np.array([20, -10, 5], np.float32)
+    fixed = base - tint + match(base, base - tint, ring, 40.0)
+    assert np.abs(fixed - base)[20:60, 25:75].max() < 1.0
+    assert match.residual < 0.5
+    noisy = base + np.random.default_rng(0).normal(0, 30, base.shape).astype(np.float32)
+    match(base, noisy, ring, 40.0)
+    assert match.residual > 2.0
+
+
+def test_the_border_of_a_region_stays() -> None:
+    feather = border_feather(Region(0, 0, 100, 80), 60.0)
+    assert feather[0].max() == 0 and feather[:, -1].max() == 0
+    assert feather[40, 50] == 1
+
+
+def test_light_and_cavity_are_seen() -> None:
+    head = Head(2, gap=lambda f: 0.2)
+    points = head.points(0)[:, :2]
+    bright = look(head.image(0), points, head.iod, 0.0)
+    dark = look((head.image(0) * 0.5).astype(np.uint8), points, head.iod, 0.0)
+    assert bright.light[0] > dark.light[0] + 30
+    assert bright.cavity > 15
+    painted = head.image(0)
+    painted[(painted.max(axis=2) < 60)] = (175, 70, 80)  # lips that only look open to the mesh
+    fake = look(painted, points, head.iod, 0.0)
+    assert fake.cavity < 5
+    penalty = cavity_penalty(np.array([bright.cavity, fake.cavity, np.nan]), np.full(3, 0.2), 0.25)
+    assert penalty[0] == 0 and penalty[1] > 0.5 and penalty[2] == 0
