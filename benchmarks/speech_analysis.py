@@ -17,7 +17,9 @@ Columns:
 - ``conf``: speech given to the wrong voice, in percent of the annotated speech, best mapping;
 - ``voices``: found/annotated; ``edge``: worst distance of an annotated change of voice to the
   nearest found one in seconds;
-- ``resid``, ``betw``: level of the residual under speech and in pauses, in dB below the speech;
+- ``miss+``, ``fa+``: the same after words outside the detected speech were added;
+- ``clean``: whether separation would be skipped; ``resid``, ``betw``: level of the residual
+  under speech and in pauses, in dB below the speech;
 - ``rtf``: seconds of work per second of sound: separate, voice activity, diarize, recognise.
 """
 

@@ -25,6 +25,12 @@ _PLACES = {
 }  # fmt: skip
 
 
+_ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
+_WALL = np.repeat(
+    (90 + 40 * np.sin(_COLUMNS / 7.0) * np.cos(_ROWS / 11.0))[..., None], 3, axis=2
+).astype(np.uint8)
+
+
 def face_shape(gap: float) -> np.ndarray:
     """478 points, eyes 1 apart, lips ``gap`` apart; z grows towards the back of the head."""
     random = np.random.default_rng(7)
@@ -67,9 +73,7 @@ class Head:
     def image(self, frame: int) -> Image:
         """The picture: skin, lips, a dark cavity with teeth, on a patterned wall."""
         points = self.points(frame)[:, :2]
-        rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
-        wall = 90 + 40 * np.sin(columns / 7.0) * np.cos(rows / 11.0)
-        picture = np.repeat(wall[..., None], 3, axis=2).astype(np.uint8)
+        picture = _WALL.copy()
 
         def fill(vertices: tuple[int, ...], colour: tuple[int, int, int]) -> None:
             outline = np.round(points[list(vertices)] * 16).astype(np.int32)
@@ -78,8 +82,7 @@ class Head:
         fill(OVAL, (205, 160, 140))
         fill(OUTER_LIPS, (175, 70, 80))
         fill(INNER_LIPS, (30, 12, 12))
-        shade = 1 - 0.1 * (rows[..., None] - 120) / HEIGHT
-        return np.clip(picture * shade * self.light(frame), 0, 255).astype(np.uint8)
+        return cv2.convertScaleAbs(picture, alpha=self.light(frame))
 
     def track(self, name: str = "F000.1", shot: int = 0) -> FaceTrack:
         """The face track as an analysis would give it."""

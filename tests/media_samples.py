@@ -9,7 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
@@ -104,8 +106,19 @@ def burst_start(samples: npt.NDArray[np.float32], rate: int) -> float:
 
 
 def make(folder: Path, clip: Clip) -> Path:
-    """Write ``clip`` into ``folder`` and return its path."""
+    """Write ``clip`` into ``folder`` and return its path; each clip is encoded once per run."""
     path = folder / clip.name
+    path.write_bytes(_encoded(clip))
+    return path
+
+
+@lru_cache(maxsize=128)
+def _encoded(clip: Clip) -> bytes:
+    with TemporaryDirectory() as folder:
+        return _encode(Path(folder) / clip.name, clip).read_bytes()
+
+
+def _encode(path: Path, clip: Clip) -> Path:
     with av.open(str(path), "w", options=_container_options(clip)) as container:
         video = _add_video(container, clip) if clip.codec else None
         sound_stream = _add_audio(container, clip) if clip.audio else None
@@ -136,6 +149,7 @@ def _add_video(container, clip: Clip):
         options["x264-params"] = "scenecut=0:b-adapt=0"
     if clip.codec in ("libvpx", "libvpx-vp9"):
         options = {"g": str(clip.keyframe_every), "crf": "10", "b": "2M", "deadline": "realtime"}
+        options["cpu-used"] = "8"
     stream = container.add_stream(clip.codec, rate=clip.rate, options=options)
     stream.width, stream.height = clip.size
     stream.pix_fmt = clip.pixel_format

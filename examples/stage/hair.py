@@ -122,8 +122,8 @@ def scalp(
     """Points and occlusion of the scalp hair in one of the known styles."""
     above = hairline(surface.base, {"long": -0.02, "side": 0.0, "crop": 0.03}[style])
     jitter = rng.normal(0, 0.03, len(above))
-    weight = np.clip((above + jitter) / 0.06, 0, 1) * (surface.base[:, 1] > 7.4)
-    weight = weight * not_ear(surface.base)
+    weight = np.clip((above + jitter) / 0.06, 0, 1) * not_ear(surface.base)
+    weight = np.where(surface.base[:, 1] > 7.4, weight, 0.0)
     chosen, w = surface.sample(weight + 1e-12, count, rng)
     roots, normal = surface.at(surface.verts, chosen, w), surface.at(surface.normals, chosen, w)
     base = surface.at(surface.base, chosen, w)

@@ -196,11 +196,11 @@ class Person:
         radius = np.hypot(base[:, 0] / 1.15, base[:, 2] - 0.22)
         line = look.neckline - 0.16 * _smooth((base[:, 2] - 0.2) / 0.8)
         inside = line + 0.34 * np.clip(radius - 0.55, 0, 1.2) - base[:, 1]
-        inside = np.where(base[:, 1] < 7.2, inside, -1.0)
+        inside = np.asarray(np.where(base[:, 1] < 7.2, inside, -1.0), float)
         amount = _smooth(inside / 0.14)
         smooth = self._relaxed(self.rest, 14)
-        mix = amount[:, None] * 0.85
-        self.rest = self.rest * (1 - mix) + smooth * mix
+        share = amount[:, None] * 0.85
+        self.rest = self.rest * (1 - share) + smooth * share
         normal = normals(self.rest, self.tris)
         self.rest = self.rest + normal * (amount * 0.075 + 0.03 * _smooth(inside / 0.5))[:, None]
         self.inside = inside
@@ -210,7 +210,8 @@ class Person:
     def _arms_down(self, verts: Array) -> Array:
         """Lower the arms of the mesh's open rest pose to the sides."""
         side = np.sign(self.base[:, 0])
-        bend = _smooth((np.abs(self.base[:, 0]) - 1.15) / 1.5) * (self.base[:, 1] < 6.9)
+        bend = _smooth((np.abs(self.base[:, 0]) - 1.15) / 1.5)
+        bend = np.where(self.base[:, 1] < 6.9, bend, 0.0)
         angle = -0.62 * bend * side
         pivot = np.stack([1.55 * side, np.full(len(side), 5.95)], 1)
         x, y = (verts[:, :2] - pivot).T

@@ -35,7 +35,7 @@ def _hash(x, y, z):  # type: ignore[no-untyped-def]
 @njit(cache=True, fastmath=True)
 def noise(x, y, z):  # type: ignore[no-untyped-def]
     """Smooth value noise in -1..1."""
-    xi, yi, zi = int(math.floor(x)), int(math.floor(y)), int(math.floor(z))
+    xi, yi, zi = math.floor(x), math.floor(y), math.floor(z)
     fx, fy, fz = x - xi, y - yi, z - zi
     fx, fy, fz = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy), fz * fz * (3 - 2 * fz)
     out = 0.0
@@ -189,8 +189,10 @@ def _point(kind, p, n, col, ao, rough, eye, shadow, frame, lights, soft, spec): 
 
 
 @njit(cache=True, fastmath=True)
-def surfaces(owner, bary, tris, pos, nrm, rest, colour, extra, kinds, iris, cloth, eye, shadow,
-             frame, lights, detail, soft, albedo, spec, mask):  # type: ignore[no-untyped-def]
+def surfaces(  # type: ignore[no-untyped-def]
+    owner, bary, tris, pos, nrm, rest, colour, extra, kinds, iris, cloth, eye, shadow,
+    frame, lights, detail, soft, albedo, spec, mask,
+):
     """Shade every pixel owned by a triangle.
 
     ``extra`` holds ambient occlusion, gloss and the depth (dm) inside the garment's edge.
@@ -234,8 +236,9 @@ def surfaces(owner, bary, tris, pos, nrm, rest, colour, extra, kinds, iris, clot
 
 
 @njit(cache=True, fastmath=True)
-def strands(owner, along, base, pos, colour, tone, occl, eye, shadow, frame, lights, gloss,
-            out):  # type: ignore[no-untyped-def]
+def strands(  # type: ignore[no-untyped-def]
+    owner, along, base, pos, colour, tone, occl, eye, shadow, frame, lights, gloss, out,
+):
     """Shade every pixel owned by a strand (Kajiya-Kay, two highlights)."""
     height, width = owner.shape
     points = pos.shape[1]

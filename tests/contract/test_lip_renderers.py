@@ -15,7 +15,7 @@ from polydub.errors import InputError
 from polydub.model import FaceTrack, Image, Phone, Span, Waveform
 from tests.lip_models import HEIGHT, WIDTH, Head, frame_time, phones, voice
 
-FRAMES = 75
+FRAMES = 60
 SPOKEN = phones("b a m a p a u", 0.4)
 
 
@@ -82,7 +82,7 @@ def test_one_outcome_per_span_in_order_and_every_frame_is_accounted_for(
     renderer: LipRenderer,
 ) -> None:
     head = Head(FRAMES)
-    spans = [span(10, 30), span(30, 50, line="L2"), span(55, 70, line="L3")]
+    spans = [span(10, 30), span(30, 45, line="L2"), span(50, 60, line="L3")]
     outcomes = render(renderer, head, spans)
     assert [outcome.span for outcome in outcomes] == spans
     for outcome in outcomes:
@@ -97,12 +97,12 @@ def test_one_outcome_per_span_in_order_and_every_frame_is_accounted_for(
 def test_patches_lie_in_the_picture_and_near_the_mouth(renderer: LipRenderer) -> None:
     head = Head(FRAMES)
     (outcome,) = render(renderer, head, [span()])
-    assert len(outcome.patches) > 60
+    assert len(outcome.patches) > 50
     for patch in outcome.patches:
         height, width = patch.pixels.shape[:2]
         assert patch.pixels.dtype == np.uint8
-        assert 0 <= patch.left and patch.left + width <= WIDTH
-        assert 0 <= patch.top and patch.top + height <= HEIGHT
+        assert patch.left >= 0 and patch.left + width <= WIDTH
+        assert patch.top >= 0 and patch.top + height <= HEIGHT
         assert height * width < 0.5 * HEIGHT * WIDTH
         eyes = head.points(patch.frame)[[33, 263], 1].min()
         assert patch.top > eyes - 0.5 * head.iod

@@ -22,6 +22,7 @@ from polydub.engines.protocols import (
     Translator,
 )
 from polydub.engines.registry import engine_class
+from polydub.engines.translate import llm_local
 from polydub.engines.translate.given import GivenTranslator, match_cues, split_text
 from polydub.engines.translate.llm_local import LocalLlmTranslator, model_path
 from polydub.engines.translate.openai import OpenAiTranslator, parse_answer
@@ -384,6 +385,67 @@ def test_a_damaged_model_is_an_engine_error(tmp_path: Path) -> None:
     path.write_bytes(b"GGUF" + bytes(200))
     with pytest.raises(EngineError, match="could not be loaded") as caught:
         LocalLlmTranslator(model=path)
+    assert caught.value.code == "DUB-E206"
+
+
+class FakeServer:
+    """Stands for llama.cpp: answers in order, remembers what it was asked."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+        self.asked: list[dict[str, Any]] = []
+
+    def handle_chat_completions(self, body: dict[str, Any]) -> Any:
+        self.asked.append(body)
+        if not self.texts:
+            raise RuntimeError("out of memory")
+        return {"choices": [{"message": {"content": self.texts.pop(0)}}]}
+
+
+def local(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: FakeServer
+) -> LocalLlmTranslator:
+    path = tmp_path / "small.gguf"
+    path.write_bytes(b"GGUF")
+    monkeypatch.setattr(llm_local, "_start", lambda *args: server)
+    return LocalLlmTranslator(model=path)
+
+
+def test_another_model_is_no_draft_and_has_its_own_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = local(monkeypatch, tmp_path, FakeServer())
+    assert engine.draft is False and engine.capabilities.draft is False
+    assert "small" in engine.capabilities.version
+    assert LocalLlmTranslator.capabilities.draft is True
+
+
+def test_a_line_is_asked_alone_and_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server = FakeServer("Hola.", "Adiós.")
+    engine = local(monkeypatch, tmp_path, server)
+    asked = request(line("a", 0, 1), line("b", 1, 2, "Bye."), before=(line("z", 0, 0),))
+    assert engine.translate(asked) == {"a": "Hola.", "b": "Adiós."}
+    assert engine.translate(asked) == {"a": "Hola.", "b": "Adiós."}
+    assert [body["messages"][-1]["content"] for body in server.asked] == ["Hello.", "Bye."]
+    assert all(body["temperature"] == 0 and not body["cache_prompt"] for body in server.asked)
+
+
+def test_words_in_another_script_are_asked_again_without_examples(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = FakeServer("Para Lin妹妹.", "Para la hermana Lin.", "扇子.", "扇子!")
+    engine = local(monkeypatch, tmp_path, server)
+    assert engine.translate(request(line("a", 0, 1))) == {"a": "Para la hermana Lin."}
+    assert [len(body["messages"]) for body in server.asked] == [8, 2]
+    assert engine.translate(request(line("b", 0, 1, "A fan."))) == {"b": "扇子."}
+
+
+def test_a_failing_model_is_an_engine_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = local(monkeypatch, tmp_path, FakeServer())
+    with pytest.raises(EngineError, match="line a: out of memory") as caught:
+        engine.translate(request(line("a", 0, 1)))
     assert caught.value.code == "DUB-E206"
 
 

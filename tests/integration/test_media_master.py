@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -35,7 +36,8 @@ from tests.media_samples import (
 RED = np.full((20, 31, 3), (200, 30, 30), np.uint8)
 LEFT, TOP = 51, 45
 COPYABLE = [name for name in CLIPS if name != "vp8.webm"]
-CLIPS_FOLDER = Path(__file__).parents[2].parent / "shared" / "clips"
+FILMS = Path(os.environ.get("POLYDUB_TEST_FILMS", "no-films"))
+"""A folder of real .mp4 films for the slow test; none is part of the project."""
 
 
 def dub(folder: Path, source: Source, rate: int = 44100) -> AudioTrack:
@@ -314,7 +316,7 @@ def test_an_error_of_a_patch_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(CLIPS_FOLDER.glob("*.mp4")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(FILMS.glob("*.mp4")), ids=lambda path: path.stem)
 def test_real_films(path: Path, tmp_path: Path) -> None:
     source = probe(path)
     copied = write(source, tmp_path / "copy.mp4")

@@ -94,7 +94,7 @@ def scripts(draw: st.DrawFn) -> Script:
     return Script(draw(names), draw(names), draw(times), "en", cast, lines, people, draw(unknown))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scripts())
 def test_reading_what_was_written_gives_the_same_script(script: Script) -> None:
     text = script_to_json(script)
@@ -112,7 +112,7 @@ def nested(document: Any) -> list[dict[str, Any]]:
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scripts(), st.data())
 def test_unknown_fields_survive_anywhere(script: Script, data: st.DataObject) -> None:
     document = json.loads(script_to_json(script))
@@ -122,7 +122,7 @@ def test_unknown_fields_survive_anywhere(script: Script, data: st.DataObject) ->
     assert json.loads(script_to_json(script_from_json(text))) == document
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scripts(), st.data())
 def test_a_damaged_document_is_a_script_or_a_project_error(
     script: Script, data: st.DataObject

@@ -91,17 +91,24 @@ def test_a_face_that_turns_away_keeps_its_good_part() -> None:
 @pytest.mark.parametrize(
     "junk",
     [
-        {"score": 0.6},
+        {"score": 0.45},
+        {"score": 0.6, "meshed": lambda f: f % 9 > 0},
         {"frames": range(20, 26)},
         {"meshed": lambda f: f % 2 == 0},
         {"meshed": lambda f: False},
     ],
-    ids=["weak", "short", "half a mesh", "no mesh"],
+    ids=["weak", "doubtful", "short", "half a mesh", "no mesh"],
 )
 def test_junk_is_no_track(junk: dict[str, object]) -> None:
     actor = Actor(lambda f: (300.0, 180.0), range(60))
     assert len(track(Stage([actor]), shot_of(60))) == 1
     assert track(Stage([replace(actor, **junk)]), shot_of(60)) == ()  # type: ignore[arg-type]
+
+
+def test_the_mesh_vouches_for_a_face_that_the_detector_doubts() -> None:
+    actor = Actor(lambda f: (300.0, 180.0), range(60), score=0.6)
+    (found,) = track(Stage([actor]), shot_of(60))
+    assert found.score == pytest.approx(0.6)
 
 
 def test_a_new_identity_inside_a_shot_is_a_hidden_cut() -> None:

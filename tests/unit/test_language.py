@@ -4,6 +4,7 @@ import pytest
 
 from polydub.errors import InputError
 from polydub.model.language import (
+    foreign_letters,
     is_spaced,
     iso639_2,
     language_name,
@@ -92,3 +93,9 @@ def test_spacing() -> None:
     assert not is_spaced("zh-CN")
     assert not is_spaced("ja")
     assert not is_spaced("th")
+
+
+def test_foreign_letters_are_named_once_and_shortened() -> None:
+    assert foreign_letters("妹妹 and 妹妹 and 扇子", "es") == "妹扇子"
+    assert foreign_letters("", "es") == ""
+    assert foreign_letters("123 !?", "zh") == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,8 @@ from polydub.engines.lips.choose import (
     transition_costs,
     unary_costs,
 )
-from polydub.engines.lips.composite import ColourMatch, border_feather, mouth_masks
+from polydub.engines.lips.composite import ColourMatch, SharpnessMatch, border_feather, mouth_masks
+from polydub.engines.lips.gates import focus_gate
 from polydub.engines.lips.geometry import (
     LOWER_LIP,
     NOSE_BASE,
@@ -39,7 +41,9 @@ from tests.lip_models import Head
 
 def states(aperture: list[float]) -> MouthStates:
     n = len(aperture)
-    return MouthStates(np.array(aperture), np.full(n, 0.5), np.zeros((n, 3)), np.zeros((n, 6)))
+    return MouthStates(
+        np.array(aperture), np.full(n, 0.5), np.zeros((n, 3)), np.zeros((n, 6)), np.zeros(n)
+    )
 
 
 def head_range():
@@ -117,7 +121,9 @@ def test_targets_cover_the_own_range_close_and_rest() -> None:
 
 def test_the_gap_of_a_shape_is_exact_and_lips_do_not_cross() -> None:
     geometry, mouth = head_range()
-    have = MouthStates(geometry.aperture, geometry.width, geometry.pose, np.zeros((120, 6)))
+    have = MouthStates(
+        geometry.aperture, geometry.width, geometry.pose, np.zeros((120, 6)), np.zeros(120)
+    )
     model = ShapeModel(have, geometry.shapes(np.arange(120)), mouth)
     wanted = np.array([0.0, 0.01, 0.1, 0.2, 0.26])
     shapes = model(wanted, np.full(5, mouth.middle))
@@ -183,6 +189,25 @@ def test_colour_match_removes_a_tint_and_reports_what_is_left() -> None:
     noisy = base + np.random.default_rng(0).normal(0, 30, base.shape).astype(np.float32)
     match(base, noisy, ring, 40.0)
     assert match.residual > 2.0
+
+
+def test_a_sharp_patch_is_softened_to_its_surroundings_and_a_soft_one_is_kept() -> None:
+    random = np.random.default_rng(6)
+    fine = 120 + 20 * random.standard_normal((80, 100, 3)).astype(np.float32)
+    soft = cv2.GaussianBlur(fine, (0, 0), 2.5)
+    ring = np.zeros((80, 100), np.float32)
+    ring[20:60, 25:75] = 1
+
+    def detail(image: np.ndarray) -> float:
+        return float((cv2.Laplacian(image, cv2.CV_32F)[20:60, 25:75] ** 2).mean())
+
+    assert detail(SharpnessMatch()(soft, fine, ring)) < 3 * detail(soft) < 0.1 * detail(fine)
+    assert (SharpnessMatch()(fine, soft, ring) == soft).all()
+
+
+def test_faces_out_of_focus_are_left_alone() -> None:
+    usual = np.full(50, 5.0)
+    assert focus_gate(np.array([5.5, 3.4, 2.5]), usual) == pytest.approx([1.0, 1.0, 0.0])
 
 
 def test_the_border_of_a_region_stays() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def track(name: str, first: int, last: int, shot: int = 0) -> FaceTrack:
         shot=shot,
         first=first,
         boxes=np.zeros((n, 4), np.float32),
-        landmarks=np.zeros((n, 478, 3), np.float32),
+        landmarks=np.broadcast_to(np.float32(0), (n, 478, 3)),
         accepted=np.ones(n, bool),
         pose=np.zeros((n, 3), np.float32),
         iod=np.full(n, 60, np.float32),
@@ -47,7 +48,7 @@ def line(name: str, start: float, end: float, speaker: str = "S1", **more) -> Li
 def shots(*bounds: int) -> list[Shot]:
     return [
         Shot(index, first, last, Span(Fraction(first, 25), Fraction(last, 25)))
-        for index, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
+        for index, (first, last) in enumerate(pairwise(bounds))
     ]
 
 
@@ -111,7 +112,7 @@ def test_long_lines_are_cut_without_a_gap() -> None:
     spans, _ = plan([line("L1", 1, 9)], {"L1": (1, 9)}, [track("F1", 0, 500)], options=options)
     frames = [span.frames for span in spans["P1"]]
     assert len(frames) == 5
-    assert all(a[1] == b[0] for a, b in zip(frames[:-1], frames[1:], strict=True))
+    assert all(a[1] == b[0] for a, b in pairwise(frames))
     assert max(last - first for first, last in frames) <= 50
 
 

@@ -201,6 +201,11 @@ def test_given_text_is_taken_as_it_is() -> None:
     assert outcome.translations["L001"] == Translation(text, "given", "given")
 
 
+def test_a_line_without_a_given_text_says_so() -> None:
+    outcome = translate_lines(FromFunction(lambda r: {}, name="given"), numbered(1), "es")
+    assert "has no text for this line" in outcome.decisions[0].reason
+
+
 def test_the_same_language_is_copied_and_empty_lines_stay_empty() -> None:
     engine = FromFunction(in_spanish)
     outcome = translate_lines(engine, script("Lift.", language="en-GB"), "en-US")

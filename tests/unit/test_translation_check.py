@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from polydub.stages.translation_check import cleaned, foreign_letters, problem
+from polydub.stages.translation_check import cleaned, problem
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,3 @@ def test_what_cannot_be_a_translation(
 
 def test_the_same_language_may_stay_equal() -> None:
     assert problem("Where are you going?", "Where are you going?", "en-US", "en-GB") == ""
-
-
-def test_foreign_letters_are_named_once_and_shortened() -> None:
-    assert foreign_letters("妹妹 and 妹妹 and 扇子", "es") == "妹扇子"
-    assert foreign_letters("", "es") == ""
-    assert foreign_letters("123 !?", "zh") == ""

@@ -43,7 +43,8 @@ class FaceTrack:
     """One face followed inside one shot, one row per frame from ``first``.
 
     ``boxes`` ``[n, 4]`` pixels; ``landmarks`` ``[n, 478, 3]`` pixels (NaN where not ``accepted``);
-    ``accepted`` ``[n]`` bool: the mesh fitted; ``pose`` ``[n, 3]`` yaw, pitch, roll in degrees;
+    ``accepted`` ``[n]`` bool: the mesh fitted; ``pose`` ``[n, 3]`` yaw, pitch, roll in degrees
+    (yaw > 0 looks to the right of the picture, pitch > 0 up, roll > 0 leans clockwise);
     ``iod`` ``[n]`` inter-ocular distance in pixels (pose-corrected); ``aperture`` ``[n]`` inner-lip
     gap / IOD.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from functools import lru_cache
 
 from langcodes import Language
@@ -19,6 +20,22 @@ COMMON = (
 
 _UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my", "bo", "dz", "wuu", "lzh"})
 """Languages written without spaces between words."""
+
+_SCRIPTS: dict[str, frozenset[str]] = {
+    "Hans": frozenset({"CJK"}),
+    "Hant": frozenset({"CJK"}),
+    "Hani": frozenset({"CJK"}),
+    "Jpan": frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}),
+    "Kore": frozenset({"HANGUL", "CJK"}),
+    "Latn": frozenset({"LATIN"}),
+    "Cyrl": frozenset({"CYRILLIC"}),
+    "Grek": frozenset({"GREEK"}),
+    "Arab": frozenset({"ARABIC"}),
+    "Hebr": frozenset({"HEBREW"}),
+    "Deva": frozenset({"DEVANAGARI"}),
+    "Thai": frozenset({"THAI"}),
+}
+"""ISO 15924 code -> first words of the Unicode names of its letters."""
 
 _UNDETERMINED = frozenset({"und", "mul", "zxx", "mis"})
 
@@ -77,6 +94,41 @@ def iso639_2(tag: str) -> str:
 def is_spaced(tag: str) -> bool:
     """Whether the language puts spaces between words; Chinese, Japanese and Thai do not."""
     return primary(tag) not in _UNSPACED
+
+
+@lru_cache(maxsize=64)
+def _scripts_of(tag: str) -> frozenset[str] | None:
+    script = Language.get(parse_language(tag)).maximize().script
+    return _SCRIPTS.get(script or "")
+
+
+@lru_cache(maxsize=4096)
+def _script_of(char: str) -> str:
+    return unicodedata.name(char, "").split(" ", 1)[0]
+
+
+def foreign_letters(text: str, target: str) -> str:
+    """The letters of ``text`` that do not belong into the target language, ``""`` when fine.
+
+    Latin letters may stand in any language (names), but not make up nearly all of a longer text in
+    another script. Japanese without any kana is Chinese left untranslated.
+    """
+    allowed = _scripts_of(target)
+    letters = [char for char in text if char.isalpha()]
+    if allowed is None or not letters:
+        return ""
+    wrong = [char for char in letters if _script_of(char) not in allowed | {"LATIN"}]
+    if "LATIN" in allowed:  # ª, º and modifier letters have names of their own
+        wrong = [char for char in wrong if unicodedata.category(char) != "Lm" and char not in "ªº"]
+    if wrong:
+        return "".join(dict.fromkeys(wrong))[:10]
+    own = sum(_script_of(char) in allowed for char in letters)
+    if len(letters) >= 10 and own < 0.3 * len(letters):
+        return "".join(letters[:10])
+    kana = {"HIRAGANA", "KATAKANA"}
+    if kana <= allowed and len(letters) > 8 and not any(_script_of(c) in kana for c in letters):
+        return "".join(letters[:10])
+    return ""
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from polydub.errors import InputError
+import numpy as np
+
+from polydub.errors import EngineError, InputError
 from polydub.media.audio import WaveWriter, extract_audio, open_waveform, read_blocks, resample_file
 from polydub.media.frames import FrameSource
 from polydub.media.probe import probe
@@ -29,6 +31,7 @@ from polydub.project.cache import digest
 from polydub.project.track_store import load_tracks, save_tracks
 from polydub.stages.faces import track_faces
 from polydub.stages.people import group_people
+from polydub.stages.separate import LevelMeter, StemJudgement, judge
 from polydub.stages.shots import find_shots
 from polydub.stages.transcribe import Transcription, transcribe
 from polydub.stages.voice_activity import find_speech
@@ -41,8 +44,14 @@ VERSION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The separated sound of a source: 48 kHz stems and the 16 kHz mono dialogue."""
+    """The sound of a source: 48 kHz stems; the dialogue and the whole mix at 16 kHz mono.
 
+    Recognition listens to the mix, for separation costs it words (5.4 % errors on the mix of seven
+    film clips, 8.2 % on the stem); telling voices apart listens to the dialogue (7 of 7 speaker
+    counts right, 6 of 7 on the mix).
+    """
+
+    mix: Path
     dialogue: Path
     background: Path
     speech: Path
@@ -129,7 +138,7 @@ def separate_sound(run: Run, source: Source) -> Sound:
             VERSION,
             source.digest,
             stream.index,
-            make=lambda work: extract_audio(source, stream.index, work / "audio.wav", rate=RATE),
+            make=lambda work: _write_mix(source, stream, work),
         )
         folder, _ = run.ensure(
             "separate",
@@ -139,16 +148,23 @@ def separate_sound(run: Run, source: Source) -> Sound:
             run.engines.identity("separate"),
             make=lambda work: _write_stems(run, mixed / "audio.wav", work, source, progress),
         )
-    clean = (folder / "clean").exists()
-    if clean:
-        note = "the sound is a clean voice already: separation was skipped"
-        run.decide(Decision("separate", "film", "pass-through", note))
+    judgement: StemJudgement = load(folder / "judgement.json", StemJudgement)
+    clean = judgement.clean
+    decision = judgement.decision()
+    if decision is not None:
+        run.decide(decision)
     return Sound(
+        mix=mixed / "mix16k.wav",
         dialogue=mixed / "audio.wav" if clean else folder / "dialogue.wav",
         background=folder / "background.wav",
         speech=folder / "speech16k.wav",
         clean=clean,
     )
+
+
+def _write_mix(source: Source, stream: AudioStream, work: Path) -> None:
+    extract_audio(source, stream.index, work / "audio.wav", rate=RATE)
+    resample_file(work / "audio.wav", work / "mix16k.wav", SPEECH_RATE, mono=True)
 
 
 def _write_stems(
@@ -158,6 +174,7 @@ def _write_stems(
     total = max(1, len(wave.samples))
     done = 0
     separator = run.engines.get("separate")
+    meter = LevelMeter(RATE)
     blocks = read_blocks(mixed, block_s=10.0)
     with (
         WaveWriter(work / "dialogue.wav", RATE, wave.channels) as dialogue,
@@ -166,9 +183,22 @@ def _write_stems(
         for voice, bed in separator.separate(blocks, RATE):
             dialogue.write(voice)
             background.write(bed)
+            meter.add(voice, bed)
             done += len(voice)
             progress.at(round(99 * done / total))
     resample_file(work / "dialogue.wav", work / "speech16k.wav", SPEECH_RATE, mono=True)
+    judgement = judge(meter.dialogue, meter.background)
+    if judgement.clean:
+        _silence_background(work, mixed)
+    save(work / "judgement.json", judgement)
+
+
+def _silence_background(work: Path, mixed: Path) -> None:
+    """A clean voice has no background: what the separator took away is the voice's own."""
+    with WaveWriter(work / "silence.wav", RATE, open_waveform(mixed).channels) as silence:
+        for block in read_blocks(mixed, block_s=10.0):
+            silence.write(np.zeros_like(block))
+    (work / "silence.wav").replace(work / "background.wav")
 
 
 def see(run: Run, source: Source, video: VideoStream) -> Picture:
@@ -187,6 +217,10 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
                 make=_shot_tracker(run, shot, frames),
             )
             files.append(folder / "tracks.npz")
+            if (folder / "failed.json").exists():
+                why: str = load(folder / "failed.json", str)
+                unit = f"shot {shot.index + 1}"
+                run.decide(Decision("faces", unit, "pass-through", why, shot.span))
             progress.step(f"shot {shot.index + 1}", cached=cached)
         tracks = tuple(track for path in files for track in load_tracks(path))
         people = group_people(tracks, frame_time=video.frame_time)
@@ -196,9 +230,12 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
 
 def _shot_tracker(run: Run, shot: Shot, frames: FrameSource) -> Callable[[Path], None]:
     def make(work: Path) -> None:
-        tracks = track_faces(
-            run.engines.get("faces"), run.engines.get("identify-face"), shot, frames.read
-        )
+        finder, identifier = run.engines.get("faces"), run.engines.get("identify-face")
+        try:
+            tracks = track_faces(finder, identifier, shot, frames.read)
+        except EngineError as error:  # this shot goes without faces; the film goes on
+            save(work / "failed.json", error.message)
+            tracks = ()
         save_tracks(work / "tracks.npz", tracks)
 
     return make
@@ -237,13 +274,14 @@ def listen(run: Run, source: Source, sound: Sound) -> tuple[Transcript, tuple[Sp
     wanted = run.options.source_language
     engines = [run.engines.identity(kind) for kind in ("separate", "vad", "recognize")]
     audio = open_waveform(sound.speech)
+    mix = open_waveform(sound.mix)
     seconds = max(1, round(audio.duration))
 
     def make(work: Path) -> None:
         speech = find_speech(run.engines.get("vad"), audio)
         result = transcribe(
             run.engines.get("recognize"),
-            audio,
+            mix,
             speech,
             language=wanted,
             progress=lambda done: progress.at(int(done)),

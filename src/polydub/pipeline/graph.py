@@ -10,7 +10,7 @@ from typing import Any
 
 from polydub.engines import registry, weights
 from polydub.errors import EngineError, InputError, ProjectError
-from polydub.media.master import AudioTrack, SubtitleTrack, write_master
+from polydub.media.master import AudioTrack, SubtitleTrack, copy_obstacle, write_master
 from polydub.model import Decision, Report, Script, Speaker, VoiceChoice
 from polydub.pipeline.analysis import (
     VERSION,
@@ -224,6 +224,11 @@ def _master(
     key = digest(VERSION, dub.key, lips.key if patches and lips else "", out.name, texts)
     total = analysis.video.n_frames
     with run.stage("master", total=total) as progress:
+        mp4 = out.suffix.lower() == ".mp4"
+        obstacle = copy_obstacle(analysis.source, mp4=mp4) if patches is None else None
+        if obstacle:
+            note = f"the picture had to be encoded again: {obstacle}"
+            run.decide(Decision("master", "film", "fallback", note))
         if record_output(run.project, out).is_current(key):
             progress.cached = total
             return

@@ -35,6 +35,9 @@ from polydub.stages.diarize import Diarization, DiarizeOptions, diarize
 from polydub.stages.people import best_thumbnail
 from polydub.stages.references import choose_references, speaker_hints
 
+SURE_OF_GENDER = 0.3
+"""Below this confidence a guessed gender would mislead casting more often than it helps."""
+
 
 def find_voices(run: Run, source: Source, sound: Sound, speech: tuple[Span, ...]) -> Diarization:
     """Turns and voiceprints."""
@@ -122,7 +125,7 @@ def _with_references(
                 speaker,
                 references=tuple(_whole(span) for span in spans),
                 pitch_hz=round(hints.pitch_hz, 1) if hints.pitch_hz else None,
-                gender=hints.gender,
+                gender=hints.gender if hints.confidence >= SURE_OF_GENDER else None,
             )
         )
     return tuple(cast)

@@ -35,7 +35,11 @@ class FaceOptions:
     least_frames: int = 8
     """Shorter tracks are dropped."""
     least_score: float = 0.7
-    """Tracks with a lower mean detector score are dropped."""
+    """Tracks with a lower mean detector score are dropped, unless the mesh leaves no doubt."""
+    doubtful_score: float = 0.5
+    """Mean detector score down to which the mesh may vouch for a track."""
+    no_doubt: float = 0.95
+    """Share of frames with a fitting mesh that vouches; no junk track came above 0.76."""
     least_accepted: float = 0.8
     """Tracks on which the mesh fits in a smaller share of frames are no visible mouths."""
     prints: int = 6

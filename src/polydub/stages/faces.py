@@ -82,7 +82,7 @@ def track_faces(
 
 def _worthwhile(face: Followed, options: FaceOptions) -> bool:
     length = face.frames[-1] - face.frames[0] + options.stride
-    return length >= options.least_frames and face.score >= options.least_score
+    return length >= options.least_frames and face.score >= options.doubtful_score
 
 
 def _start(face: Followed, shot: Shot, options: FaceOptions) -> _Mesh:
@@ -144,12 +144,15 @@ def _usable_parts(mesh: _Mesh, options: FaceOptions) -> list[_Mesh]:
     for start, stop in _seen_stretches(mesh):
         for first, last in _same_person(mesh, start, stop, options.hidden_cut):
             part = _part(mesh, first, last)
-            accepted = _accepted(part)
-            if len(accepted) >= options.least_frames and (
-                accepted.mean() >= options.least_accepted
-            ):
+            if _is_face(part, options):
                 parts.append(part)
     return parts
+
+
+def _is_face(part: _Mesh, options: FaceOptions) -> bool:
+    accepted = _accepted(part)
+    share = options.least_accepted if part.score >= options.least_score else options.no_doubt
+    return len(accepted) >= options.least_frames and float(accepted.mean()) >= share
 
 
 def _seen_stretches(mesh: _Mesh) -> list[tuple[int, int]]:

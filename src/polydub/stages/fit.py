@@ -116,7 +116,7 @@ def fit_line(slot: Slot, natural: Fraction, options: FitOptions | None = None) -
         target = own if comfort <= own else soft
         return Fit(slot.line, max(1.0, float(natural / target)), start, room)
     if comfort <= room:
-        return Fit(slot.line, options.max_speed, start, room, ("runs on past the line's end",))
+        return Fit(slot.line, options.max_speed, start, room)
     return _fit_tight(slot, natural, comfort, options)
 
 

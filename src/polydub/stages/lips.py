@@ -155,8 +155,13 @@ def _joined(pieces: list[_Piece], options: LipPlanOptions) -> list[_Piece]:
             if near or before.span.end > piece.span.start:
                 border = (before.core.end + piece.core.start) / 2
                 border = min(max(border, before.span.start), piece.span.end)
-                done[-1] = replace(before, span=Span(before.span.start, border))
-                piece = replace(piece, span=Span(border, max(border, piece.span.end)))
+                phones = before.phones, piece.phones
+                if before.core.overlap(piece.core):  # two takes of one mouth: both are heard
+                    phones = (before.phones + piece.phones,) * 2
+                end = max(border, piece.span.end, before.span.end)
+                done[-1] = replace(before, span=Span(before.span.start, border), phones=phones[0])
+                core = Span(piece.core.start, max(piece.core.end, before.core.end))
+                piece = replace(piece, core=core, span=Span(border, end), phones=phones[1])
         done.append(piece)
     return [piece for piece in done if piece.span.duration > 0]
 

@@ -171,10 +171,10 @@ class _Job:
         return text.strip() if self._status == "given" else cleaned(text, line.text)
 
     def _check(self, text: str, line: Line) -> str:
+        if self._status == "given":
+            return "" if text else "the given translation has no text for this line"
         if not text:
             return "no translation came back"
-        if self._status == "given":
-            return ""
         return problem(text, line.text, self._script.language, self._target)
 
     @property

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 
-from langcodes import Language
-
-from polydub.model.language import is_spaced, parse_language, same_language
+from polydub.model.language import foreign_letters, is_spaced, same_language
 
 _FENCE = re.compile(r"^```[\w-]*\n?|\n?```$")
 _THINKING = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL | re.IGNORECASE)
@@ -25,22 +22,6 @@ _NOTE = re.compile(
     r"\s*[(（\[](?:note|nota|remarque|anmerkung|注|translat)[^()（）\[\]]*[)）\]]\s*$", re.I
 )
 _QUOTES = (('"', '"'), ("“", "”"), ("«", "»"), ("「", "」"), ("『", "』"), ("„", "“"), ("'", "'"))
-
-_SCRIPTS: dict[str, frozenset[str]] = {
-    "Hans": frozenset({"CJK"}),
-    "Hant": frozenset({"CJK"}),
-    "Hani": frozenset({"CJK"}),
-    "Jpan": frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}),
-    "Kore": frozenset({"HANGUL", "CJK"}),
-    "Latn": frozenset({"LATIN"}),
-    "Cyrl": frozenset({"CYRILLIC"}),
-    "Grek": frozenset({"GREEK"}),
-    "Arab": frozenset({"ARABIC"}),
-    "Hebr": frozenset({"HEBREW"}),
-    "Deva": frozenset({"DEVANAGARI"}),
-    "Thai": frozenset({"THAI"}),
-}
-"""ISO 15924 code -> first words of the Unicode names of its letters."""
 
 _LONGEST = 3.0
 _SHORTEST = 0.2
@@ -111,41 +92,6 @@ def _same(text: str, original: str, source: str) -> bool:
 
 def _letters(text: str) -> str:
     return "".join(char for char in text if char.isalpha())
-
-
-@lru_cache(maxsize=64)
-def _scripts_of(tag: str) -> frozenset[str] | None:
-    script = Language.get(parse_language(tag)).maximize().script
-    return _SCRIPTS.get(script or "")
-
-
-@lru_cache(maxsize=4096)
-def _script_of(char: str) -> str:
-    return unicodedata.name(char, "").split(" ", 1)[0]
-
-
-def foreign_letters(text: str, target: str) -> str:
-    """The letters of ``text`` that do not belong into the target language, ``""`` when fine.
-
-    Latin letters may stand in any language (names), but not make up nearly all of a longer text in
-    another script. Japanese without any kana is Chinese left untranslated.
-    """
-    allowed = _scripts_of(target)
-    letters = _letters(text)
-    if allowed is None or not letters:
-        return ""
-    wrong = [char for char in letters if _script_of(char) not in allowed | {"LATIN"}]
-    if "LATIN" in allowed:  # ª, º and modifier letters have names of their own
-        wrong = [char for char in wrong if unicodedata.category(char) != "Lm" and char not in "ªº"]
-    if wrong:
-        return "".join(dict.fromkeys(wrong))[:10]
-    own = sum(_script_of(char) in allowed for char in letters)
-    if len(letters) >= 10 and own < 0.3 * len(letters):
-        return letters[:10]
-    kana = {"HIRAGANA", "KATAKANA"}
-    if kana <= allowed and len(letters) > 8 and not any(_script_of(c) in kana for c in letters):
-        return letters[:10]
-    return ""
 
 
 def _weight(text: str) -> int:

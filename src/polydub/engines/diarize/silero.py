@@ -26,11 +26,13 @@ CHUNKS_AT_ONCE = 2048  # 65 s per call keeps memory flat on long films
 class VadOptions:
     """When a sound counts as speech.
 
-    The model's own defaults (``onset`` 0.5, ``shortest_s`` 0.25) lose 9-23 % of the speech in
-    conversations cut together from film; these lose little and leave it to the recogniser to find
-    no words in what was not speech. ``onset``/``offset``: probability that starts/ends speech;
-    ``shortest_s``: shorter bursts are dropped; ``pause_s``: shorter pauses do not split; ``pad_s``
-    is added at both ends.
+    The model's own defaults (``onset`` 0.5, ``shortest_s`` 0.25) miss 6.9 % of the annotated speech
+    of seven film clips and 8.2 % of conversations cut together from clips, with 1.2 and 2.5 % false
+    alarms. These miss 3.1 and 3.3 % (1.4 and 6.0 % false alarms): the recogniser finds no words in
+    what was no speech, but lost speech is never dubbed.
+
+    ``onset``/``offset``: probability that starts/ends speech; ``shortest_s``: shorter bursts are
+    dropped; ``pause_s``: shorter pauses do not split; ``pad_s`` is added at both ends.
     """
 
     onset: float = 0.3

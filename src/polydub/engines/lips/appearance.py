@@ -21,13 +21,13 @@ class Look:
     """Appearance of one frame's mouth.
 
     ``patch`` ``[16 * 12]`` lightness; ``light`` ``[6]`` mean Lab above and below the mouth;
-    ``blur`` log variance of the Laplacian (more = sharper); ``cavity`` Lab distance between the
+    ``sharpness`` log variance of the Laplacian; ``cavity`` Lab distance between the
     inside of the lips and the lips, NaN when too small to measure.
     """
 
     patch: npt.NDArray[np.float32]
     light: Floats
-    blur: float
+    sharpness: float
     cavity: float
 
 
@@ -45,9 +45,9 @@ def look(image: Image, points: Floats, iod: float, roll: float) -> Look:
     rows = PATCH_HEIGHT // 8
     light = np.concatenate([lab[:rows].mean(axis=(0, 1)), lab[-rows:].mean(axis=(0, 1))])
     grey = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY)
-    blur = float(np.log(cv2.Laplacian(grey, cv2.CV_32F).var() + 1))
+    sharpness = float(np.log(cv2.Laplacian(grey, cv2.CV_32F).var() + 1))
     small = cv2.resize(lab[..., 0], (PATCH_WIDTH // 2, PATCH_HEIGHT // 2), interpolation=3)
-    return Look(small.ravel(), light.astype(np.float64), blur, _cavity(image, points, iod))
+    return Look(small.ravel(), light.astype(np.float64), sharpness, _cavity(image, points, iod))
 
 
 def _cavity(image: Image, points: Floats, iod: float) -> float:

@@ -143,14 +143,17 @@ def _feature(geometry: TrackGeometry, run: list[Pick]) -> Floats:
 
 
 class BankBuilder:
-    """Collects exemplars frame by frame and measures the frames to render on the way."""
+    """Collects exemplars frame by frame and measures the frames to render on the way.
+
+    ``surfaces`` maps a source frame of the target track to its light ``[6]`` and sharpness.
+    """
 
     def __init__(self, geometries: Sequence[TrackGeometry], target: int) -> None:
         self._geometries = geometries
         self._target = target
         self._iod = float(np.median(geometries[target].iod))
         self._kept: dict[Pick, tuple[Exemplar, Look]] = {}
-        self.lights: dict[int, Floats] = {}
+        self.surfaces: dict[int, tuple[Floats, float]] = {}
 
     def collect(self, picks: Sequence[Pick], frames: Sequence[int], read: FrameReader) -> None:
         """Read ``picks`` and the source ``frames`` of the target track, each picture once."""
@@ -165,13 +168,13 @@ class BankBuilder:
                 for pick in wanted.get(index, ()):
                     self._keep(pick, image)
                 if index in lit:
-                    self._light(index, image)
+                    self._surface(index, image)
 
-    def _light(self, index: int, image: Image) -> None:
+    def _surface(self, index: int, image: Image) -> None:
         row = index - self._geometries[self._target].first
         known = self._kept.get(Pick(self._target, row))
         seen = known[1] if known else self._look(self._target, row, image)
-        self.lights[index] = seen.light
+        self.surfaces[index] = (seen.light, seen.sharpness)
 
     def _look(self, track: int, row: int, image: Image) -> Look:
         geometry = self._geometries[track]
@@ -195,18 +198,18 @@ class BankBuilder:
         follows = [place.get(Pick(pick.track, pick.row + 1), -1) for pick in picks]
         looks = [self._kept[pick][1] for pick in picks]
         aperture, width, pose, iod, shapes = self._columns(picks)
-        blur = np.array([seen.blur for seen in looks])
+        sharpness = np.array([seen.sharpness for seen in looks])
         cavity = np.array([seen.cavity for seen in looks])
         coarse = np.log(np.maximum(1, 0.8 * self._iod / iod))  # softer than what is around it
         penalty = (
             5 * cavity_penalty(cavity, aperture, mouth.high)
-            + 0.5 * np.maximum(0, np.median(blur) - blur)
+            + 0.5 * np.maximum(0, np.median(sharpness) - sharpness)
             + 3 * coarse
         )
         light = np.array([seen.light for seen in looks])
         return Bank(
             tuple(self._kept[pick][0] for pick in picks),
-            MouthStates(aperture, width, pose, light),
+            MouthStates(aperture, width, pose, light, sharpness),
             shapes,
             np.array([seen.patch for seen in looks]),
             np.array(follows, np.int64),

@@ -11,6 +11,7 @@ from polydub.engines.lips.geometry import Floats, Ints
 from polydub.engines.lips.mapping import MouthRange
 
 _MEETING = 0.02  # IOD: lips that touch
+_ALIKE = 0.3  # log variance: sharpness differs so much from frame to frame anyway
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,13 +19,14 @@ class MouthStates:
     """Mouths to match, one row each: exemplars, or the frames to render.
 
     ``aperture`` and ``width`` in IOD, ``pose`` ``[n, 3]`` radians, ``light`` ``[n, 6]`` Lab above
-    and below the mouth.
+    and below the mouth; ``sharpness`` ``[n]`` log variance.
     """
 
     aperture: Floats
     width: Floats
     pose: Floats
     light: Floats
+    sharpness: Floats
 
 
 def unary_costs(
@@ -44,7 +46,9 @@ def unary_costs(
     shape = (
         shape + meeting * 20 * np.maximum(0, have.aperture[None] - 1.5 * _MEETING) / mouth.opening
     )
-    costs: Floats = shape + 1.5 * dw + 0.5 * turned + 0.25 * light + penalty[None]
+    soft = np.abs(have.sharpness[None] - wanted.sharpness[:, None])
+    looks = 0.25 * light + np.maximum(0, soft - _ALIKE)
+    costs: Floats = shape + 1.5 * dw + 0.5 * turned + looks + penalty[None]
     return costs
 
 

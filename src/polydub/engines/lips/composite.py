@@ -15,6 +15,7 @@ _GROW, _FEATHER = 0.05, 0.13  # IOD: full strength up to 0.05 from the lips, non
 _COLOUR_SIGMA = 0.14  # IOD
 _COLOUR_LIMIT = 45.0  # levels: more is a mistake, not light
 _COLOUR_MEMORY = 0.4  # of the previous frame, against flicker
+_SHARPER = 1.6  # a patch may have so much more fine detail than the skin around it
 _COLOUR_WIDTH = 48  # pixels of the colour field
 
 
@@ -84,6 +85,47 @@ class ColourMatch:
         self._previous = field
         full: FloatImage = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)
         return full
+
+
+class SharpnessMatch:
+    """Softens a patch that is sharper than the frame it goes into; remembers the previous frame.
+
+    Both are compared on the skin ring, where they show the same thing.
+    """
+
+    _SIGMAS = (0.0, 0.6, 0.9, 1.3, 1.8, 2.5, 3.5, 5.0)
+
+    def __init__(self) -> None:
+        self._sigma: float | None = None
+
+    def reset(self) -> None:
+        """Forget the previous frame: the next one is not its neighbour."""
+        self._sigma = None
+
+    def __call__(self, base: FloatImage, patch: FloatImage, ring: FloatImage) -> FloatImage:
+        """``patch``, softened where that brings it nearer to ``base``."""
+        wanted = _detail(base, ring)
+        sigma = self._SIGMAS[0]
+        for sigma in self._SIGMAS:
+            if _detail(_softened(patch, sigma), ring) <= wanted * _SHARPER:
+                break
+        if self._sigma is not None:
+            sigma = (sigma + self._sigma) / 2
+        self._sigma = sigma
+        return _softened(patch, sigma)
+
+
+def _softened(patch: FloatImage, sigma: float) -> FloatImage:
+    if sigma < 0.4:
+        return patch
+    soft: FloatImage = cv2.GaussianBlur(patch, (0, 0), sigma)
+    return soft
+
+
+def _detail(image: FloatImage, ring: FloatImage) -> float:
+    """Mean squared Laplacian of the green channel on the ring."""
+    fine = cv2.Laplacian(np.ascontiguousarray(image[..., 1]), cv2.CV_32F)
+    return float((fine**2 * ring).sum() / max(float(ring.sum()), 1.0)) + 0.05
 
 
 def border_feather(region: Region, iod: float) -> FloatImage:

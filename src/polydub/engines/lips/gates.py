@@ -27,12 +27,13 @@ SMALL = "face too small"
 SILHOUETTE = "mouth at the silhouette"
 MOTION = "fast motion"
 EDGE = "mouth leaves the picture"
+FOCUS = "out of focus"
 LIGHT = "light differs from every example"
 FEW_EXAMPLES = "too few usable frames of this person"
 STILL_MOUTH = "mouth hardly moves in the source"
 FAILED = "geometry failed"
 UNREADABLE = "frame cannot be read"
-COVERED = "mouth covered or light changes"
+POOR = "no mouth of this person fits well enough"
 
 MIN_STRENGTH = 0.03
 
@@ -68,6 +69,17 @@ def frame_gates(
         MOTION: np.clip((options.max_speed + 0.03 - geometry.speed) / 0.06, 0, 1),
         EDGE: np.clip((inside - options.mouth_margin) / 0.1, 0, 1),
     }
+
+
+def focus_gate(sharpness: Floats, usual: Floats) -> Floats:
+    """Strength ``[n]`` by ``sharpness`` (log variance) against that of the person's exemplars.
+
+    Tracks in focus vary by 1.6 (measured on film clips); 2.4 below the sharpest tenth the mesh no
+    longer sees the lips.
+    """
+    best = float(np.percentile(usual, 90))
+    gate: Floats = np.clip((sharpness - (best - 2.4)) / 0.6, 0, 1)
+    return gate
 
 
 def fade(length: int, start: bool, end: bool, frames: int = 4) -> Floats:

@@ -168,7 +168,7 @@ def fill_gaps(landmarks: npt.NDArray[np.float32]) -> tuple[Floats, npt.NDArray[n
     filters can run.
     """
     points = landmarks.astype(np.float64)
-    seen = np.isfinite(points).all(axis=(1, 2))
+    seen = _is_face(landmarks)
     usable = seen.copy()
     known = np.flatnonzero(seen)
     if not len(known):
@@ -186,6 +186,13 @@ def fill_gaps(landmarks: npt.NDArray[np.float32]) -> tuple[Floats, npt.NDArray[n
         part = np.clip((missing - start) / np.maximum(stop - start, 1), 0, 1)[:, None, None]
         points[missing] = points[start] * (1 - part) + points[stop] * part
     return points, usable
+
+
+def _is_face(landmarks: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Frames ``[n]`` with a whole mesh whose eyes are at least a pixel apart."""
+    apart = np.abs(landmarks[:, LEFT_EYE] - landmarks[:, RIGHT_EYE]).max(axis=1, initial=0)
+    face: npt.NDArray[np.bool_] = np.isfinite(landmarks).all(axis=(1, 2)) & (apart > 1)
+    return face
 
 
 def smooth(points: Floats) -> Floats:
@@ -268,7 +275,7 @@ def person_canonical(tracks: Sequence[FaceTrack], limit: int = 300) -> Floats | 
     wanted = max(1, sum(int(track.accepted.sum()) for track in tracks) // limit)
     chosen: list[Floats] = []
     for track in tracks:
-        seen = np.flatnonzero(np.isfinite(track.landmarks).all(axis=(1, 2)))[::wanted]
+        seen = np.flatnonzero(_is_face(track.landmarks))[::wanted]
         chosen.append(track.landmarks[seen].astype(np.float64))
     points = np.concatenate(chosen) if chosen else np.zeros((0, 478, 3))
     return canonical_face(points) if len(points) else None
@@ -277,9 +284,11 @@ def person_canonical(tracks: Sequence[FaceTrack], limit: int = 300) -> Floats | 
 def measure_track(track: FaceTrack, canonical: Floats) -> TrackGeometry:
     """Pose, expression and mouth numbers of every frame of ``track``.
 
-    Raises ``numpy.linalg.LinAlgError`` when the landmarks are degenerate.
+    Raises ``numpy.linalg.LinAlgError`` when the track has no face at all.
     """
     filled, usable = fill_gaps(track.landmarks)
+    if not usable.any():
+        raise np.linalg.LinAlgError(f"track {track.id} has no face")
     points = smooth(filled)
     stable = list(STABLE)
     place = fit_similarities(canonical[stable], points[:, stable])

@@ -13,12 +13,15 @@ class ExemplarOptions:
 
     ``max_exemplars`` bounds the memory per face (about 0.2 MB each at 200 px IOD); fewer than
     ``min_exemplars`` usable frames, or a mouth range under ``min_range`` (IOD), leave the face
-    alone. ``jump_cost`` above 2 gives fewer jumps but pastes closed mouths on open targets.
+    alone; so do, per span, exemplars that cost more than ``max_cost`` or leave ``max_residual``
+    levels on the skin around them (good spans measure 0.5 to 1.2, and 2 to 7). ``jump_cost`` above 2 gives fewer jumps but pastes closed mouths on open targets.
     """
 
     max_exemplars: int = 400
     min_exemplars: int = 40
     min_range: float = 0.03
     jump_cost: float = 0.8
+    max_cost: float = 4.0
+    max_residual: float = 15.0
     fade_frames: int = 4
     gates: GateOptions = field(default_factory=GateOptions)

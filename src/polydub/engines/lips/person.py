@@ -16,6 +16,7 @@ from polydub.engines.lips.gates import (
     FEW_EXAMPLES,
     MIN_STRENGTH,
     NO_LANDMARKS,
+    POOR,
     STILL_MOUTH,
     UNREADABLE,
 )
@@ -50,7 +51,7 @@ class _Material:
     geometry: TrackGeometry
     bank: Bank
     mouth: MouthRange
-    lights: dict[int, Floats]
+    surfaces: dict[int, tuple[Floats, float]]
     size: tuple[int, int]
 
 
@@ -161,7 +162,7 @@ class PersonRenderer:
         bank = builder.build(self._mouth)
         if bank is None or len(bank) < self._options.min_exemplars:
             return FEW_EXAMPLES
-        return _Material(geometry, bank, self._mouth, builder.lights, size)
+        return _Material(geometry, bank, self._mouth, builder.surfaces, size)
 
     def _render_stretch(
         self,
@@ -174,8 +175,13 @@ class PersonRenderer:
         rows = np.arange(stretch.first, stretch.last) - geometry.first
         inside = (rows >= 0) & (rows < geometry.n_frames)
         clipped = np.clip(rows, 0, geometry.n_frames - 1)
-        middle = np.median(np.array(list(known.lights.values())), axis=0)
-        lights = np.array([known.lights.get(int(row) + geometry.first, middle) for row in clipped])
+        surfaces = [known.surfaces[frame] for frame in sorted(known.surfaces)]
+        usual = (
+            np.median([light for light, _ in surfaces], axis=0),
+            float(np.median([sharpness for _, sharpness in surfaces])),
+        )
+        seen = [known.surfaces.get(int(row) + geometry.first, usual) for row in clipped]
+        surface = (np.array([light for light, _ in seen]), np.array([sharp for _, sharp in seen]))
         try:
             plan = plan_stretch(
                 clipped,
@@ -183,7 +189,7 @@ class PersonRenderer:
                 known.bank,
                 wanted,
                 mouth,
-                lights=lights,
+                surface=surface,
                 size=known.size,
                 edges=(stretch.fade_in, stretch.fade_out),
                 options=self._options,
@@ -194,7 +200,7 @@ class PersonRenderer:
         artist = FrameSynthesizer(geometry, known.bank, self._weights)
         for span in stretch.spans:
             part = range(span.frames[0] - stretch.first, span.frames[1] - stretch.first)
-            drawing = _Drawing(plan, known, artist, stretch.first, inside)
+            drawing = _Drawing(plan, known, artist, stretch.first, self._options, inside)
             yield drawing.span(span, part, read)
 
 
@@ -207,6 +213,7 @@ class _Drawing:
         known: _Material,
         artist: FrameSynthesizer,
         first: int,
+        options: ExemplarOptions,
         inside: np.ndarray[tuple[int], np.dtype[np.bool_]],
     ) -> None:
         self._plan = plan
@@ -214,6 +221,7 @@ class _Drawing:
         self._artist = artist
         self._first = first
         self._inside = inside
+        self._options = options
         self._residuals: list[float] = []
 
     def span(self, span: LipSpan, part: range, read: FrameReader) -> LipOutcome:
@@ -241,7 +249,15 @@ class _Drawing:
             seen = len(drawable)
         if len(drawable) > seen:
             skipped[UNREADABLE] += len(drawable) - seen
-        return LipOutcome(span, tuple(patches), dict(skipped), self._scores(part, len(patches)))
+        scores = self._scores(part, len(patches))
+        if patches and self._poor(scores):
+            skipped[POOR] += len(patches)
+            patches = []
+        return LipOutcome(span, tuple(patches), dict(skipped), scores)
+
+    def _poor(self, scores: dict[str, float]) -> bool:
+        limits = self._options
+        return scores["unary"] > limits.max_cost or scores["ring"] > limits.max_residual
 
     def _frame(self, at: int, image: Image, patches: list[Patch], skipped: Counter[str]) -> None:
         plan, bank = self._plan, self._known.bank

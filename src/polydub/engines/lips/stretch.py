@@ -15,7 +15,7 @@ from polydub.engines.lips.choose import (
     transition_costs,
     unary_costs,
 )
-from polydub.engines.lips.gates import LIGHT, combine, fade, frame_gates
+from polydub.engines.lips.gates import FOCUS, LIGHT, combine, fade, focus_gate, frame_gates
 from polydub.engines.lips.geometry import Floats, Ints, TrackGeometry
 from polydub.engines.lips.mapping import MouthRange, MouthTargets
 from polydub.engines.lips.options import ExemplarOptions
@@ -98,18 +98,21 @@ def plan_stretch(
     wanted: MouthTargets,
     mouth: MouthRange,
     *,
-    lights: Floats,
+    surface: tuple[Floats, Floats],
     size: tuple[int, int],
     edges: tuple[bool, bool],
     options: ExemplarOptions,
 ) -> StretchPlan:
     """Strength, exemplars and shapes for the track ``rows`` of one stretch.
 
-    ``lights`` ``[n, 6]`` are measured around the mouth, ``size`` is picture height and width.
+    ``surface`` is the light ``[n, 6]`` and the sharpness ``[n]`` around the mouth, ``size`` picture
+    height and width.
     """
     gates = {
         reason: gate[rows] for reason, gate in frame_gates(geometry, size, options.gates).items()
     }
+    lights, sharpness = surface
+    gates[FOCUS] = focus_gate(sharpness, bank.states.sharpness)
     ramp = fade(len(rows), edges[0], edges[1], options.fade_frames)
     strength: Floats = combine(gates)[0] * ramp
     model = ShapeModel(bank.states, bank.shapes.astype(np.float64), mouth)
@@ -119,7 +122,7 @@ def plan_stretch(
         geometry.aperture[rows] * (1 - strength) + wanted.aperture * strength,
         geometry.width[rows] * (1 - strength) + wanted.width * strength,
     )
-    states = MouthStates(drawn.aperture, drawn.width, geometry.pose[rows], lights)
+    states = MouthStates(drawn.aperture, drawn.width, geometry.pose[rows], lights, sharpness)
     unary = unary_costs(states, bank.states, mouth, bank.penalty)
     path = cheapest_path(unary, transition_costs(bank.patches, bank.follows, options.jump_cost))
     away = light_distance(lights, bank.states.light)[np.arange(len(rows)), path]

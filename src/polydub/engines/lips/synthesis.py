@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from polydub.engines.lips.bank import Bank
-from polydub.engines.lips.composite import ColourMatch, border_feather, mouth_masks
+from polydub.engines.lips.composite import ColourMatch, SharpnessMatch, border_feather, mouth_masks
 from polydub.engines.lips.geometry import INNER_LIPS, OUTER_LIPS, OVAL, Floats, Ints, TrackGeometry
 from polydub.engines.lips.warp import FloatImage, Region, ThinPlate, region_around, warp
 from polydub.engines.protocols import Patch
@@ -93,6 +93,7 @@ class FrameSynthesizer:
         self._bank = bank
         self._weights = weights
         self._colour = ColourMatch()
+        self._sharpness = SharpnessMatch()
 
     @property
     def residual(self) -> float:
@@ -102,6 +103,7 @@ class FrameSynthesizer:
     def skip(self) -> None:
         """A frame is left out: the next one starts afresh."""
         self._colour.reset()
+        self._sharpness.reset()
 
     def render(
         self, image: Image, row: int, shape: Floats, strength: float, shown: list[Layer]
@@ -166,7 +168,9 @@ class FrameSynthesizer:
             patch += layer.weight * warp(exemplar.crop, plate, mouth, frame.step)
         down = frame.down / max(float(np.linalg.norm(frame.down)), 1e-6)
         masks = mouth_masks(target, mouth, frame.iod, down)
-        patch += self._colour(base.astype(np.float32), patch, masks.ring, frame.iod)
+        skin = base.astype(np.float32)
+        patch = self._sharpness(skin, patch, masks.ring)
+        patch += self._colour(skin, patch, masks.ring, frame.iod)
         return patch, masks.alpha
 
 

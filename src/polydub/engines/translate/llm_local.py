@@ -15,6 +15,7 @@ from polydub.engines import weights
 from polydub.engines.protocols import Capabilities, LineToTranslate, TranslationRequest
 from polydub.engines.translate.prompts import chat
 from polydub.errors import EngineError
+from polydub.model.language import foreign_letters
 
 DEFAULT_WEIGHT = "qwen2.5-coder-1.5b-q4"
 
@@ -56,6 +57,8 @@ class LocalLlmTranslator:
             kind = type(self).capabilities
             version = f"{kind.version}+{path.stem}-{path.stat().st_size}"
             self.capabilities = replace(kind, draft=False, weights=(), version=version)  # type: ignore[misc]
+        # asking again gives the same answer: a repeated line costs nothing
+        self._known: dict[tuple[str, str, str], str] = {}
         folder = tempfile.mkdtemp(prefix="polydub-llm-")  # readable by its owner only
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._server = _start(path, Path(folder) / "llm.sock", threads, context)
@@ -73,8 +76,19 @@ class LocalLlmTranslator:
         return {line.id: self._line(line, request.source, request.target) for line in request.lines}
 
     def _line(self, line: LineToTranslate, source: str, target: str) -> str:
+        """With examples; without them when words stayed in another script (``Lin妹妹``)."""
+        key = (source, target, line.text)
+        if key not in self._known:
+            text = self._ask(line, chat(source, target, line.text))
+            if foreign_letters(text, target):
+                plain = self._ask(line, chat(source, target, line.text, shots=False))
+                text = text if foreign_letters(plain, target) else plain
+            self._known[key] = text
+        return self._known[key]
+
+    def _ask(self, line: LineToTranslate, messages: list[dict[str, str]]) -> str:
         body = {
-            "messages": chat(source, target, line.text),
+            "messages": messages,
             "max_tokens": _most_tokens(line.text),
             "temperature": 0.0,
             "seed": 0,
@@ -90,7 +104,7 @@ class LocalLlmTranslator:
             raise EngineError(
                 f"The language model failed on line {line.id}: {error}", code="DUB-E206"
             ) from error
-        return str(text or "")
+        return str(text or "").strip()
 
 
 def _most_tokens(text: str) -> int:
