@@ -200,7 +200,7 @@ class Person:
         amount = _smooth(inside / 0.14)
         smooth = self._relaxed(self.rest, 14)
         share = amount[:, None] * 0.85
-        self.rest = self.rest * (1 - share) + smooth * share
+        self.rest = self.rest + (smooth - self.rest) * share
         normal = normals(self.rest, self.tris)
         self.rest = self.rest + normal * (amount * 0.075 + 0.03 * _smooth(inside / 0.5))[:, None]
         self.inside = inside

@@ -24,7 +24,7 @@ from polydub.pipeline.analysis import (
 from polydub.pipeline.mixing import DubTrack, mix_dub
 from polydub.pipeline.outputs import OutputRecord, check_output, record_output
 from polydub.pipeline.picture import Lips, render_lips
-from polydub.pipeline.reporting import build_report, write_report
+from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.run import Run
 from polydub.pipeline.scripting import (
     build_script,
@@ -136,7 +136,8 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     )
     tracks = analysis.picture.tracks()
     pictures = make_thumbnails(run, analysis.source, script.people, tracks, analysis.picture.key)
-    page = write_report(run.project.folder(language), report, pictures)
+    clips = line_clips(analysis, script, spoken)
+    page = write_report(run.project.folder(language), report, pictures, clips)
     return Finished(out, tuple(path for _, _, path in subtitles), page, report, script)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from polydub.evaluate.scores import (
     round_trip_metric,
     summarise,
 )
-from polydub.media.audio import resample
+from polydub.media.audio import open_waveform, resample
+from polydub.media.clip import opus_clip
 from polydub.model import Line, LineReport, Report, Script, Transcript, Voiceprint
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
 from polydub.pipeline.run import Run
@@ -94,13 +96,34 @@ def build_report(
         timings=tuple(run.timings.values()),
         engines=run.engines.used(),
         summary=summarise(lines),
-        extra={"shots": [[float(s.span.start), float(s.span.end)] for s in analysis.picture.shots]},
+        extra={
+            "version": version("polydub"),
+            "shots": [[float(s.span.start), float(s.span.end)] for s in analysis.picture.shots],
+        },
     )
 
 
-def write_report(folder: Path, report: Report, thumbnails: Mapping[str, bytes]) -> Path:
+def line_clips(
+    analysis: Analysis, script: Script, spoken: Mapping[str, Spoken]
+) -> dict[str, tuple[bytes | None, bytes | None]]:
+    """``(dub, original)`` of every line as small sound files for the report's players."""
+    dialogue = open_waveform(analysis.sound.dialogue)
+    clips: dict[str, tuple[bytes | None, bytes | None]] = {}
+    for line in script.lines:
+        item = spoken.get(line.id)
+        original = opus_clip(dialogue.cut(line.span)) or None
+        clips[line.id] = (opus_clip(item.take.audio) if item else None, original)
+    return clips
+
+
+def write_report(
+    folder: Path,
+    report: Report,
+    thumbnails: Mapping[str, bytes],
+    clips: Mapping[str, tuple[bytes | None, bytes | None]],
+) -> Path:
     """``report.html`` and ``report.json`` in ``folder``; returns the HTML file."""
     (folder / "report.json").write_text(report_json(report), encoding="utf-8")
     page = folder / "report.html"
-    page.write_text(render_report(report, thumbnails=thumbnails, players=None), encoding="utf-8")
+    page.write_text(render_report(report, thumbnails=thumbnails, players=clips), encoding="utf-8")
     return page

@@ -11,10 +11,11 @@ from polydub.engines.lips.gates import GateOptions
 class ExemplarOptions:
     """How the renderer works.
 
-    ``max_exemplars`` bounds the memory per face (about 0.2 MB each at 200 px IOD); fewer than
+    ``max_exemplars`` bounds the memory per face (about 0.2 MB each at 200 px IOD). Fewer than
     ``min_exemplars`` usable frames, or a mouth range under ``min_range`` (IOD), leave the face
     alone; so do, per span, exemplars that cost more than ``max_cost`` or leave ``max_residual``
-    levels on the skin around them (good spans measure 0.5 to 1.2, and 2 to 7). ``jump_cost`` above 2 gives fewer jumps but pastes closed mouths on open targets.
+    levels on the skin around them (spans that look right measured 0.5 to 0.9, and 2 to 6).
+    ``jump_cost`` above 2 gives fewer jumps but pastes closed mouths on open targets.
     """
 
     max_exemplars: int = 400

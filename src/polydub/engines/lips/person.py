@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from polydub.engines.lips.bank import Bank, BankBuilder, pick_frames
 from polydub.engines.lips.gates import (
@@ -200,47 +201,43 @@ class PersonRenderer:
         artist = FrameSynthesizer(geometry, known.bank, self._weights)
         for span in stretch.spans:
             part = range(span.frames[0] - stretch.first, span.frames[1] - stretch.first)
-            drawing = _Drawing(plan, known, artist, stretch.first, self._options, inside)
+            drawing = _Drawing(plan, known, artist, self._options, stretch.first, inside)
             yield drawing.span(span, part, read)
 
 
+@dataclass(slots=True, eq=False)
 class _Drawing:
-    """Draws the frames of one span after its stretch is planned."""
+    """Draws the frames of one span after its stretch is planned.
 
-    def __init__(
-        self,
-        plan: StretchPlan,
-        known: _Material,
-        artist: FrameSynthesizer,
-        first: int,
-        options: ExemplarOptions,
-        inside: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    ) -> None:
-        self._plan = plan
-        self._known = known
-        self._artist = artist
-        self._first = first
-        self._inside = inside
-        self._options = options
-        self._residuals: list[float] = []
+    ``first`` is the source frame of the plan's first row; ``inside`` ``[n]`` says which rows the
+    track covers.
+    """
+
+    plan: StretchPlan
+    known: _Material
+    artist: FrameSynthesizer
+    options: ExemplarOptions
+    first: int
+    inside: npt.NDArray[np.bool_]
+    residuals: list[float] = field(default_factory=list)
 
     def span(self, span: LipSpan, part: range, read: FrameReader) -> LipOutcome:
         """Patches for the frames ``part`` (indices into the plan)."""
         patches: list[Patch] = []
         skipped: Counter[str] = Counter()
         seen = 0
-        plan = self._plan
-        drawable = [at for at in part if self._inside[at] and plan.strength[at] >= MIN_STRENGTH]
+        plan = self.plan
+        drawable = [at for at in part if self.inside[at] and plan.strength[at] >= MIN_STRENGTH]
         for at in sorted(set(part) - set(drawable)):
-            skipped[plan.reasons[at] if self._inside[at] else NO_LANDMARKS] += 1
+            skipped[plan.reasons[at] if self.inside[at] else NO_LANDMARKS] += 1
         try:
             if drawable:
-                first, last = drawable[0] + self._first, drawable[-1] + 1 + self._first
+                first, last = drawable[0] + self.first, drawable[-1] + 1 + self.first
                 wanted = set(drawable)
                 for index, image in read(first, last):
-                    at = index - self._first
+                    at = index - self.first
                     if at not in wanted:
-                        self._artist.skip()
+                        self.artist.skip()
                         continue
                     seen += 1
                     self._frame(at, image, patches, skipped)
@@ -256,26 +253,24 @@ class _Drawing:
         return LipOutcome(span, tuple(patches), dict(skipped), scores)
 
     def _poor(self, scores: dict[str, float]) -> bool:
-        limits = self._options
+        limits = self.options
         return scores["unary"] > limits.max_cost or scores["ring"] > limits.max_residual
 
     def _frame(self, at: int, image: Image, patches: list[Patch], skipped: Counter[str]) -> None:
-        plan, bank = self._plan, self._known.bank
-        row = at + self._first - self._known.geometry.first
+        plan, bank = self.plan, self.known.bank
+        row = at + self.first - self.known.geometry.first
         shown = layers(plan.path, bank.follows, at)
         try:
-            patch = self._artist.render(
-                image, row, plan.shapes[at], float(plan.strength[at]), shown
-            )
+            patch = self.artist.render(image, row, plan.shapes[at], float(plan.strength[at]), shown)
         except np.linalg.LinAlgError:
             skipped[FAILED] += 1
-            self._artist.skip()
+            self.artist.skip()
             return
-        self._residuals.append(self._artist.residual)
+        self.residuals.append(self.artist.residual)
         patches.append(patch)
 
     def _scores(self, part: range, rendered: int) -> dict[str, float]:
-        plan, bank = self._plan, self._known.bank
+        plan, bank = self.plan, self.known.bank
         at = np.arange(part.start, part.stop)
         jumps = sum(
             1
@@ -290,8 +285,8 @@ class _Drawing:
             "jumps": jumps / max(len(at), 1),
             "exemplars": float(len(bank)),
         }
-        if self._residuals:
-            scores["ring"] = float(np.mean(self._residuals))
+        if self.residuals:
+            scores["ring"] = float(np.mean(self.residuals))
         return scores
 
 
