@@ -7,7 +7,8 @@ measured again with the face mesh, which knows nothing of the renderer. Columns:
 of the measured lip gap with the wanted one; ``std`` measured range against the original's;
 ``shut`` share of frames with touching lips wanted that measure under 0.035 IOD; ``sharp`` and
 ``flicker`` of the mouth region against the original; ``id`` face-print distance to the original
-frame and, in brackets, between two original frames; ``ms`` of processor time per frame, without decoding.
+frame and, in brackets, between two original frames; ``ms`` of processor time per frame
+without decoding. All frames that changed count, also those that fade in or out.
 """
 
 from __future__ import annotations

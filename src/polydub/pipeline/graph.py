@@ -128,7 +128,6 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     spoken = speak_lines(run, script, maker, language)
     dub = mix_dub(run, analysis, script, spoken)
     lips = render_lips(run, analysis, script, spoken, dub) if run.options.lips else None
-    _note_untranslated(run, script, language)
     subtitles = _write_subtitles(run, script, spoken, language, out)
     _master(run, analysis, script, (dub, lips), subtitles, language, out)
     report = build_report(
@@ -153,7 +152,8 @@ def _translated(run: Run, analysis: Analysis, language: str) -> tuple[Analysis, 
     name = run.options.engine("translate", language)
     if name == "given":
         given = given_translation(run, language, analysis.video.average_rate)
-        options = {"cues": given.cues, "texts": given.texts}
+        lines = analysis.script.lines
+        options = {"cues": given.cues, "texts": given.texts, "lines": lines}
     elif name == "llm-local" and run.options.llm_model:
         options = {"model": run.options.llm_model}
     script = translate_script(run, analysis.script, language, options)
@@ -179,14 +179,6 @@ def _with_voices(script: Script, choices: Mapping[str, VoiceChoice], language: s
         voices = {**speaker.voices, language: choice} if choice else speaker.voices
         cast.append(replace(speaker, voices=voices))
     return script.with_cast(tuple(cast))
-
-
-def _note_untranslated(run: Run, script: Script, language: str) -> None:
-    for line in script.lines:
-        translation = line.translations.get(language)
-        if translation is None or translation.status == "untranslated":
-            why = translation.note if translation and translation.note else "no translation"
-            run.decide(Decision("translate", line.id, "pass-through", why, line.span))
 
 
 def _write_subtitles(

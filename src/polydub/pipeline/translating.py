@@ -26,16 +26,18 @@ def origin_of(source: str, translated: str) -> str:
     return f"{fingerprint(source)}:{fingerprint(translated)}"
 
 
-def is_current(line: Line, language: str) -> bool:
+def is_current(line: Line, language: str, engine: str) -> bool:
     """Whether the line's translation may stay.
 
-    It may when a person wrote or edited it, or when the source text is still the one that was
-    translated. An untranslated line is always tried again.
+    It may when a person wrote or edited it, or when ``engine`` made it from the text that the line
+    still has. An untranslated line is always tried again.
     """
     translation = line.translations.get(language)
     if translation is None or translation.status == "untranslated" or not translation.text.strip():
         return False
     source, _, made = translation.origin.partition(":")
+    if source and made == fingerprint(translation.text) and translation.engine != engine:
+        return False
     return source in ("", fingerprint(line.text)) or made != fingerprint(translation.text)
 
 
@@ -79,8 +81,9 @@ def translate_script(run: Run, script: Script, language: str, options: dict[str,
     """
     lines = tuple(mark_edits(line, language) for line in script.lines)
     script = script.with_lines(lines)
-    given = run.options.engine("translate", language) == "given"
-    open_lines = [x for x in lines if given or not is_current(x, language)]
+    name = run.options.engine("translate", language)
+    given = name == "given"
+    open_lines = [x for x in lines if given or not is_current(x, language, name)]
     with run.stage("translate", total=max(1, len(open_lines))) as progress:
         if not open_lines:
             return script
@@ -89,7 +92,7 @@ def translate_script(run: Run, script: Script, language: str, options: dict[str,
         stale = {line.id for line in open_lines}
         pending = script.with_lines(tuple(_without(x, language, stale) for x in lines))
         engine = run.engines.get("translate", language, **options)
-        identity = run.engines.identity("translate", language) + repr(sorted(map(str, options)))
+        identity = f"{run.engines.identity('translate', language)} {options.get('model', '')}"
         translator = engine if given else RememberingTranslator(run, engine, identity)
         outcome = translate_lines(
             translator,
@@ -98,6 +101,9 @@ def translate_script(run: Run, script: Script, language: str, options: dict[str,
             on_progress=lambda line, done, total: progress.at(done, line),
         )
         run.decide(*outcome.decisions)
+        for cue in getattr(engine, "unmatched", ()):
+            note = f"a subtitle lies in no line and is not spoken: {cue.text}"
+            run.decide(Decision("translate", "film", "warning", note, cue.span))
     return script.with_lines(
         tuple(_with(line, language, outcome.translations.get(line.id)) for line in lines)
     )

@@ -68,4 +68,4 @@ class ExemplarLips:
         Spans of one track whose frames touch are rendered as one stretch, without a seam.
         """
         renderer = self._renderer(spans, tracks, shots, self.options)
-        yield from renderer.render(read, frame_time, audio.mono())
+        yield from renderer.render(read, frame_time, audio)

@@ -125,7 +125,7 @@ class PersonRenderer:
         phones = list(dict.fromkeys(phone for part in stretch.spans for phone in part.phones))
         spoken = sounds(phones, float(span.start), float(span.end))
         heard = span.pad(_AUDIO_MARGIN)
-        part = audio.cut(heard)
+        part = audio.cut(heard).mono()
         energy = None
         if len(part.samples):
             energy = speech_energy(part.samples, part.rate, middles - float(heard.start))

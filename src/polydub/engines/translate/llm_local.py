@@ -29,9 +29,10 @@ class LocalLlmTranslator:
 
     ``model`` is a GGUF file or a hub name (``owner/repo`` or ``owner/repo:file.gguf``) that is in
     the local hub cache already; without it the packaged model is used, whose translations are
-    drafts. ``threads`` and ``context`` (tokens) go to llama.cpp. Measured with the packaged model
-    on 2 busy cores: 3 to 6 s per line and 1.9 GiB. Raises ``EngineError`` DUB-E204 when there is no
-    model, DUB-E206 when it cannot be loaded.
+    drafts. ``threads`` (default: half of the cores) and ``context`` (tokens) go to llama.cpp: its
+    threads wait for each other many times per word, so on 2 cores that other work kept busy one
+    thread took 5 to 8 s of processor time per line, two took 30 s. 1.9 GiB with the packaged model.
+    Raises ``EngineError`` DUB-E204 when there is no model, DUB-E206 when it cannot be loaded.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -48,7 +49,7 @@ class LocalLlmTranslator:
     )
 
     def __init__(
-        self, *, model: str | Path | None = None, threads: int = 2, context: int = 2048
+        self, *, model: str | Path | None = None, threads: int | None = None, context: int = 2048
     ) -> None:
         path = weights.find(DEFAULT_WEIGHT).path if model is None else model_path(model)
         if model is not None:
@@ -61,7 +62,9 @@ class LocalLlmTranslator:
         self._known: dict[tuple[str, str, str], str] = {}
         folder = tempfile.mkdtemp(prefix="polydub-llm-")  # readable by its owner only
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self._server = _start(path, Path(folder) / "llm.sock", threads, context)
+        self._server = _start(
+            path, Path(folder) / "llm.sock", threads or _half_the_cores(), context
+        )
 
     @property
     def draft(self) -> bool:
@@ -105,6 +108,10 @@ class LocalLlmTranslator:
                 f"The language model failed on line {line.id}: {error}", code="DUB-E206"
             ) from error
         return str(text or "").strip()
+
+
+def _half_the_cores() -> int:
+    return max(1, (os.cpu_count() or 2) // 2)
 
 
 def _most_tokens(text: str) -> int:
