@@ -4,7 +4,14 @@ import numpy as np
 
 from polydub.engines.protocols import Capabilities, StylePrint
 from polydub.model import VoiceChoice, Voiceprint, Waveform
-from polydub.stages.cast import VoiceProfile, assign_styles, likeness, tune_voice
+from polydub.stages.cast import (
+    VoiceProfile,
+    assign_styles,
+    best_audition,
+    likeness,
+    shortlist,
+    tune_voice,
+)
 
 
 def unit(*values: float) -> Voiceprint:
@@ -51,6 +58,19 @@ def test_gender_and_pitch_decide_between_equally_similar_styles() -> None:
 def test_likeness_punishes_sounding_like_somebody_else() -> None:
     own, other = unit(1, 0), unit(0, 1)
     assert likeness(unit(1, 0), own, [other], 0.5) > likeness(unit(1, 1), own, [other], 0.5)
+
+
+def test_the_shortlist_begins_with_the_assigned_style_and_skips_what_others_have() -> None:
+    profile = VoiceProfile("S1", unit(1, 0.5, 0.2))
+    names = [s.name for s in shortlist(profile, [profile], BANK, first=BANK[1], taken={"x"})]
+    assert names == ["y", "z"]
+
+
+def test_the_audition_nearest_to_the_speaker_wins() -> None:
+    profile = VoiceProfile("S1", unit(1, 0))
+    assert best_audition([unit(0, 1), unit(1, 0.1), unit(1, 1)], profile, []) == 1
+    heard = [unit(1, 0.9), unit(1, 0.2)]
+    assert best_audition(heard, profile, [unit(0, 1)]) == 1
 
 
 class Tilt:

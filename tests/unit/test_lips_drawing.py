@@ -207,7 +207,9 @@ def test_a_sharp_patch_is_softened_to_its_surroundings_and_a_soft_one_is_kept() 
 
 def test_faces_out_of_focus_are_left_alone() -> None:
     usual = np.full(50, 5.0)
-    assert focus_gate(np.array([5.5, 3.4, 2.5]), usual) == pytest.approx([1.0, 1.0, 0.0])
+    assert focus_gate(np.array([5.5, 3.4, 2.3]), usual) == pytest.approx([1.0, 1.0, 0.0])
+    soft_by_nature = np.full(50, 2.0)
+    assert focus_gate(np.array([2.0, 1.0]), soft_by_nature) == pytest.approx([1.0, 1.0])
 
 
 def test_the_border_of_a_region_stays() -> None:

@@ -98,6 +98,7 @@ def analyse(run: Run) -> Analysis:
     assert video is not None
     sound = separate_sound(run, source)
     picture = see(run, source, video)
+    run.engines.release("separate", "shots", "faces", "identify-face")
     transcript, speech = listen(run, source, sound)
     voices = find_voices(run, source, sound, speech)
     key = digest(
@@ -120,6 +121,7 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     check_language(run, language)
     check_output(run.project, out, overwrite=overwrite)
     analysis, script = _translated(run, analysis, language)
+    run.engines.release("translate")
     profiles = speaker_profiles(run, analysis, script)
     choices = cast_voices(run, script, profiles, language)
     script = _with_voices(script, choices, language)

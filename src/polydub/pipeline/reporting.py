@@ -94,7 +94,7 @@ def build_report(
         lines=tuple(lines),
         decisions=tuple(run.decisions),
         timings=tuple(run.timings.values()),
-        engines=run.engines.used(),
+        engines=run.engines.chosen(language),
         summary=summarise(lines),
         extra={
             "version": version("polydub"),

@@ -51,9 +51,16 @@ class Engines:
             self._built[key] = registry.load(*key, **options)
         return self._built[key]
 
-    def used(self) -> dict[str, str]:
-        """``kind -> name@version`` of every engine that was built."""
-        return {kind: self.identity(kind) for kind, name in self._built if name == self.name(kind)}
+    def release(self, *kinds: str) -> None:
+        """Let go of engines whose work is done, so that their memory does not pile up."""
+        for key in [key for key in self._built if key[0] in kinds]:
+            close = getattr(self._built.pop(key), "close", None)
+            if close is not None:
+                close()
+
+    def chosen(self, language: str) -> dict[str, str]:
+        """``kind -> name@version`` of the engines behind a dub into ``language``."""
+        return {kind: self.identity(kind, language) for kind in registry.DEFAULTS}
 
 
 @dataclass(slots=True)

@@ -32,7 +32,13 @@ from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
 from polydub.pipeline.run import Run, StageProgress
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
-from polydub.stages.cast import VoiceProfile, assign_styles, tune_voice
+from polydub.stages.cast import (
+    VoiceProfile,
+    assign_styles,
+    best_audition,
+    shortlist,
+    tune_voice,
+)
 from polydub.stages.fit import Fit, FitOptions, fit_decisions, fit_lines, place
 from polydub.stages.speak import Phrase, plan_phrases, speak_phrases
 
@@ -117,12 +123,18 @@ def cast_voices(
     if all(profile.speaker in named for profile in wanted):
         return named
     taken = {name: choice.style for name, choice in named.items()}
-    styles = assign_styles(wanted, run.engines.get("speak").bank(language), taken=taken)
+    bank = run.engines.get("speak").bank(language)
+    styles = assign_styles(wanted, bank, taken=taken)
     identities = [run.engines.identity(kind) for kind in ("speak", "convert", "voiceprint")]
     chosen: dict[str, VoiceChoice] = dict(named)
     for name, style in styles.items():
-        choice = _cached_tuning(run, script, profiles, (name, language), style, identities)
-        chosen[name] = choice
+        used = {choice.style for choice in chosen.values()}
+        used |= {other.name for speaker, other in styles.items() if speaker not in (*chosen, name)}
+        profile = profiles.by_speaker[name]
+        candidates = shortlist(profile, wanted, bank, first=style, taken=used)
+        chosen[name] = _cached_tuning(
+            run, script, profiles, (name, language), candidates, identities
+        )
     for name in speaking:
         if name not in chosen:
             chosen[name] = _default_voice(run, script.speaker(name), chosen, language)
@@ -147,46 +159,75 @@ def _cached_tuning(
     script: Script,
     profiles: Profiles,
     who: tuple[str, str],
-    style: StylePrint,
+    candidates: Sequence[StylePrint],
     identities: list[str],
 ) -> VoiceChoice:
     name, language = who
 
     def make(work: Path) -> None:
-        save(work / "voice.json", _tuned(run, script, profiles, language, name, style))
+        try:
+            choice = _tuned(run, script, profiles, who, candidates)
+        except EngineError as error:  # an audition that fails must not cost the film
+            note = f"the audition failed, so the voice is not tuned: {error.message}"
+            run.decide(Decision("speak", name, "fallback", note))
+            choice = VoiceChoice(run.engines.name("speak"), candidates[0].name)
+        save(work / "voice.json", choice)
 
+    names = [style.name for style in candidates]
     folder, _ = run.ensure(
-        "cast", VERSION, profiles.key, identities, language, name, style.name, make=make
+        "cast", VERSION, profiles.key, identities, language, name, names, make=make
     )
     choice: VoiceChoice = load(folder / "voice.json", VoiceChoice)
     return choice
 
 
+AUDITION_LENGTH = 90
+"""Letters of an audition, about five seconds: voiceprints of shorter pieces are unsure."""
+
+
 def _tuned(
-    run: Run, script: Script, profiles: Profiles, language: str, name: str, style: StylePrint
+    run: Run,
+    script: Script,
+    profiles: Profiles,
+    who: tuple[str, str],
+    candidates: Sequence[StylePrint],
 ) -> VoiceChoice:
-    """The style of one speaker, tuned on an audition: the longest of the speaker's own lines."""
-    choice = VoiceChoice(run.engines.name("speak"), style.name)
-    texts = [spoken_text(line, language) for line in script.lines_of(name)]
-    audition_text = max((text for text in texts if text), key=lambda t: min(len(t), 80), default="")
-    if not audition_text:
-        return choice
-    synthesizer = run.engines.get("speak")
+    """The nearest of the candidate styles, heard reading the speaker's own lines, then tuned."""
+    name, language = who
+    engine = run.engines.name("speak")
+    text = _audition_text(script, name, language)
+    if not text:
+        return VoiceChoice(engine, candidates[0].name)
+    synthesizer, embedder = run.engines.get("speak"), run.engines.get("voiceprint")
+    auditions = [
+        speak_phrases(synthesizer, [Phrase(text)], language=language, style=style.name).audio
+        for style in candidates
+    ]
+    heard = [embedder.embed(resample(audio, SPEECH_RATE)) for audio in auditions]
+    profile, others = profiles.by_speaker[name], profiles.others(name)
+    best = best_audition(heard, profile, others)
     converter = run.engines.get("convert")
-    speech = speak_phrases(
-        synthesizer, [Phrase(audition_text[:160])], language=language, style=style.name
-    )
     return tune_voice(
-        choice,
-        speech.audio,
-        audition_pitch=converter.median_pitch(speech.audio),
+        VoiceChoice(engine, candidates[best].name),
+        auditions[best],
+        audition_pitch=converter.median_pitch(auditions[best]),
         reference=profiles.references[name],
-        profile=profiles.by_speaker[name],
-        others=profiles.others(name),
+        profile=profile,
+        others=others,
         converter=converter,
-        embedder=run.engines.get("voiceprint"),
+        embedder=embedder,
         resample=lambda audio: resample(audio, SPEECH_RATE),
     )
+
+
+def _audition_text(script: Script, name: str, language: str) -> str:
+    """Whole lines of the speaker, the longest first, until there is enough to judge a voice by."""
+    texts = [spoken_text(line, language) for line in script.lines_of(name)]
+    chosen: list[str] = []
+    for text in sorted(texts, key=lambda text: (-len(text), text)):
+        if text and sum(map(len, chosen)) < AUDITION_LENGTH:
+            chosen.append(text)
+    return " ".join(chosen)[: 2 * AUDITION_LENGTH]
 
 
 def spoken_text(line: Line, language: str) -> str:

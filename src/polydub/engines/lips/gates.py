@@ -74,11 +74,12 @@ def frame_gates(
 def focus_gate(sharpness: Floats, usual: Floats) -> Floats:
     """Strength ``[n]`` by ``sharpness`` (log variance) against that of the person's exemplars.
 
-    Tracks in focus vary by 1.6 (measured on film clips); 2.4 below the sharpest tenth the mesh no
-    longer sees the lips.
+    Closed only for frames that are both soft (film faces in focus measured 4 to 7, one out of focus
+    1.8 to 2.8, where the mesh no longer follows the lips) and far softer than this face can be.
     """
     best = float(np.percentile(usual, 90))
-    gate: Floats = np.clip((sharpness - (best - 2.4)) / 0.6, 0, 1)
+    limit = np.minimum(2.4, best - 2.0)
+    gate: Floats = np.clip((sharpness - limit) / 0.6, 0, 1)
     return gate
 
 
