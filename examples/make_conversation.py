@@ -22,10 +22,13 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from stage import mouth, render, scenery, sound
 from stage.cast import CAST
 from stage.mesh import Array, Library
 from stage.person import Person, rotation
+
+Frame = NDArray[np.uint8]
 
 HERE = Path(__file__).resolve().parent
 FPS = 25
@@ -34,6 +37,7 @@ SUPER = 2
 LEAD, TAIL = 0.40, 0.80
 VOICES = {"Mina": "af_heart", "George": "bm_george", "Leo": "am_michael"}
 MUSIC_DB = -20.0
+MAX_BYTES = 2_900_000
 
 
 @dataclass
@@ -154,7 +158,7 @@ class Performance:
         stress: list[float] = []
         for line, spoken in zip(LINES, phones, strict=True):
             if line.speaker == name:
-                self.mouth += mouth.curves(spoken, line.start, times, 1.0)
+                self.mouth += mouth.curves(spoken, line.start, times, 1.15)
                 self.talk += np.clip(np.minimum((times - line.start) / 0.3 + 1,
                                                 (line.end - times) / 0.3 + 1), 0, 1)
                 stress += [line.start + p.start for p in spoken[::9]]
@@ -187,7 +191,7 @@ class Performance:
 
 
 def draw_frame(shot: Shot, cast: dict[str, Person], acts: dict[str, Performance], i: int,
-               back: scenery.Picture) -> np.ndarray[Any, Any]:
+               back: scenery.Picture) -> Frame:
     """One finished BGR frame."""
     picture = back.copy()
     for name, (x, z), facing in zip(shot.people, shot.places, shot.facing, strict=True):
@@ -209,29 +213,55 @@ def draw_frame(shot: Shot, cast: dict[str, Person], acts: dict[str, Performance]
     return render.tonemap(picture)
 
 
-def film(path: Path, audio: sound.Wave, cuts: list[float], cast: dict[str, Person],
-         acts: dict[str, Performance], every: int) -> None:
-    """Render all frames and write the movie (``every`` > 1 repeats frames: a quick preview)."""
+def film(cuts: list[float], cast: dict[str, Person], acts: dict[str, Performance],
+         every: int) -> list[Frame]:
+    """Render all frames (``every`` > 1 repeats frames: a quick preview)."""
+    rooms = {s.view: scenery.room(s.view, SIZE, 100 + k) for k, s in enumerate(SHOTS)}
     count = len(next(iter(acts.values())).times)
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as out:
-        video = out.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "slow"})
-        video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
-        voice = out.add_stream("aac", rate=sound.RATE, layout="stereo")
-        voice.bit_rate = 128000
-        rooms = {s.view: scenery.room(s.view, SIZE, 100 + k) for k, s in enumerate(SHOTS)}
-        picture = None
-        for i in range(count):
-            shot = SHOTS[sum(i / FPS >= c - 1e-6 for c in cuts)]
-            at_cut = any(abs(i / FPS - c) < 1e-6 for c in cuts)
-            if picture is None or at_cut or i % every == 0:
-                picture = draw_frame(shot, cast, acts, i, rooms[shot.view])
-            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-            frame.pts, frame.time_base = i, Fraction(1, FPS)
-            out.mux(video.encode(frame))
-            if i % 50 == 0:
-                print(f"frame {i}/{count}", flush=True)
-        out.mux(video.encode(None))
-        _write_audio(out, voice, audio)
+    out: list[Frame] = []
+    for i in range(count):
+        shot = SHOTS[sum(i / FPS >= c - 1e-6 for c in cuts)]
+        at_cut = any(abs(i / FPS - c) < 1e-6 for c in cuts)
+        if not out or at_cut or i % every == 0:
+            out.append(draw_frame(shot, cast, acts, i, rooms[shot.view]))
+        else:
+            out.append(out[-1])
+        if i % 50 == 0:
+            print(f"frame {i}/{count}", flush=True)
+    return out
+
+
+def encode(path: Path, frames: list[Frame], audio: sound.Wave) -> None:
+    """Write the movie at the best quality that stays below ``MAX_BYTES``."""
+    for crf in range(21, 36):
+        with av.open(str(path), "w", options={"movflags": "+faststart"}) as out:
+            video = out.add_stream("libx264", rate=FPS,
+                                   options={"crf": str(crf), "preset": "slow"})
+            video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+            voice = out.add_stream("aac", rate=sound.RATE, layout="stereo")
+            voice.bit_rate = 112000
+            for i, picture in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+                frame.pts, frame.time_base = i, Fraction(1, FPS)
+                out.mux(video.encode(frame))
+            out.mux(video.encode(None))
+            _write_audio(out, voice, audio)
+        if path.stat().st_size <= MAX_BYTES:
+            print(f"crf {crf}: {path.stat().st_size / 1e6:.2f} MB")
+            return
+
+
+def write_poster(path: Path, frames: list[Frame], acts: dict[str, Performance]) -> None:
+    """A still of four shots for the README, taken where everybody's eyes are open."""
+    tiles = []
+    for line in (LINES[0], LINES[1], LINES[6], LINES[4]):
+        span = np.arange(int(line.start * FPS) + 8, int(line.end * FPS) - 8)
+        closed = np.sum([a.blink[span] for a in acts.values()], axis=0)
+        best = int(span[np.argmin(closed + 1e-3 * np.abs(span - span.mean()))])
+        half = (SIZE[0] // 2, SIZE[1] // 2)
+        tiles.append(cv2.resize(frames[best], half, interpolation=cv2.INTER_AREA))
+    sheet = np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
+    cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 def _write_audio(out: av.container.OutputContainer, stream: Any, audio: sound.Wave) -> None:
@@ -298,7 +328,9 @@ def main() -> None:
     library = Library(args.anny)
     cast = {name: Person(library, look) for name, look in CAST.items()}
     acts = {name: Performance(name, phones, times) for name in CAST}
-    film(args.out / "conversation.mp4", mix(track), cuts, cast, acts, args.every)
+    frames = film(cuts, cast, acts, args.every)
+    encode(args.out / "conversation.mp4", frames, mix(track))
+    write_poster(args.out / "conversation.jpg", frames, acts)
     write_truth(args.out, cuts, total)
     print(f"done in {time.monotonic() - began:.0f} s")
 

@@ -9,7 +9,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from polydub.engines import registry  # noqa: E402
+from polydub.engines import registry
 
 
 @pytest.fixture(autouse=True)

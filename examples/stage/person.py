@@ -404,7 +404,7 @@ class Person:
         size = self.rng.uniform(0.045, 0.085, len(root))[:, None]
         points = root[:, None] + 0.008 * normal[:, None] + t * (size * flow)[:, None]
         # A little skin tone mixed in: single brow hairs are thinner than a pixel.
-        tint = 0.85 * np.array(self.look.hair) + 0.10 * np.array(self.look.skin)
+        tint = 0.80 * np.array(self.look.hair) + 0.14 * np.array(self.look.skin)
         return self._strands(points, near, np.full((len(root), 4), 0.7), 0.003, 0.1, tuple(tint))
 
     def _lashes(self, library: Library) -> list[hair.Strands]:

@@ -8,8 +8,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polydub.model import Line, Span
-from polydub.stages.fit import FitOptions, fit_lines, place
+from polydub.model import Line, Placement, Span
+from polydub.stages.fit import FitOptions, fit_lines, place, talked_over
 
 MS = st.integers(0, 60_000).map(lambda n: Fraction(n, 1000))
 
@@ -115,3 +115,13 @@ def test_placing_a_take_longer_than_its_room_is_refused() -> None:
         assert "exceeds" in str(error)
     else:
         raise AssertionError("a take longer than its room was placed")
+
+
+def test_talking_over_another_speaker_is_told_unless_the_source_did_it_too() -> None:
+    one, two = Line("L1", "S1", Span.of(0, 2), "x"), Line("L2", "S2", Span.of(2, 4), "y")
+    placements = {"L1": Placement("L1", Span.of(0, 3)), "L2": Placement("L2", Span.of(2, 4))}
+    (warning,) = talked_over([one, two], placements)
+    assert warning.unit == "L1" and "L2 for 1.0 s" in warning.reason
+    together = Line("L2", "S2", Span.of(1, 4), "y")
+    assert talked_over([one, together], placements) == ()
+    assert talked_over([one, Line("L2", "S1", Span.of(2, 4), "y")], placements) == ()

@@ -150,6 +150,15 @@ def test_style_halves_come_from_two_voices() -> None:
     assert "nobody" not in styles_of
 
 
+def test_timbre_can_be_shared() -> None:
+    styles_of = StyleBank()
+    own, lender = (styles_of.style(name, name, 40) for name in ("am_michael", "ff_siwis"))
+    mixed = styles_of.style("am_michael", "ff_siwis", 40, share=0.25)
+    expected = 0.25 * own[0, TIMBRE] + 0.75 * lender[0, TIMBRE]
+    np.testing.assert_allclose(mixed[0, TIMBRE], expected, atol=1e-6)
+    np.testing.assert_array_equal(mixed[0, PROSODY], lender[0, PROSODY])
+
+
 def test_style_rows_end_at_the_longest_text() -> None:
     bank_ = StyleBank()
     np.testing.assert_array_equal(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,20 +124,20 @@ def _rendered(
     dub: DubTrack,
     spoken: Mapping[str, Spoken],
 ) -> Iterator[tuple[LipSpan, tuple[Path, bool]]]:
-    """Each span with its artifact; only spans that are not cached reach the engine."""
+    """Each span with its artifact; only stretches that are not cached reach the engine."""
     identity = run.engines.identity("lips")
     names = [track.id for track in tracks]
-    open_spans = []
-    for span in spans:
-        item = spoken.get(span.line)
-        # the energy of the voice shapes the mouth, so the take's folder is part of the key
-        take = item.folder.name if item else ""
-        parts = (VERSION, analysis.picture.key, identity, names, span, take)
-        key = digest("lips", *parts)
-        if run.cache.has("lips", key):
-            yield span, (run.cache.path("lips", key), True)
+    open_spans: list[tuple[LipSpan, str]] = []
+    for stretch in touching(spans):
+        # the energy of the voice shapes the mouth, so the takes are part of the key
+        takes = [spoken[s.line].folder.name if s.line in spoken else "" for s in stretch]
+        parts = (VERSION, analysis.picture.key, identity, names, stretch, takes)
+        keys = [digest("lips", *parts, number) for number in range(len(stretch))]
+        if all(run.cache.has("lips", key) for key in keys):
+            for span, key in zip(stretch, keys, strict=True):
+                yield span, (run.cache.path("lips", key), True)
         else:
-            open_spans.append((span, key))
+            open_spans += zip(stretch, keys, strict=True)
     if not open_spans:
         return
     outcomes = _outcomes(run, analysis, [span for span, _ in open_spans], tracks, dub)
@@ -147,6 +147,22 @@ def _rendered(
             summary = SpanSummary(len(outcome.patches), outcome.skipped, outcome.scores)
             save(work / "summary.json", summary)
         yield span, (run.cache.path("lips", key), False)
+
+
+def touching(spans: Sequence[LipSpan]) -> list[list[LipSpan]]:
+    """``spans`` in groups whose frames touch on one track.
+
+    Such a group is one seamless movement: rendered apart, every part would fade to the original
+    mouth at the joint.
+    """
+    groups: list[list[LipSpan]] = []
+    for span in spans:
+        last = groups[-1][-1] if groups else None
+        if last and last.track == span.track and last.frames[1] == span.frames[0]:
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return groups
 
 
 def _outcomes(
@@ -187,6 +203,3 @@ def _note(
     if total:
         measured["lips_rendered"] = summary.rendered / total
     scores.setdefault(span.line, {}).update(measured)
-
-
-PatchReader = Callable[[int], Sequence[Patch]]

@@ -39,7 +39,7 @@ from polydub.stages.cast import (
     shortlist,
     tune_voice,
 )
-from polydub.stages.fit import Fit, FitOptions, fit_decisions, fit_lines, place
+from polydub.stages.fit import Fit, FitOptions, fit_decisions, fit_lines, place, talked_over
 from polydub.stages.speak import Phrase, plan_phrases, speak_phrases
 
 
@@ -323,6 +323,7 @@ def speak_lines(run: Run, script: Script, maker: TakeMaker, language: str) -> di
             if fit is not None and fit.fits:
                 _finish(run, maker, line, (fit, natural[line.id]), spoken)
             progress.step(line.id)
+        run.decide(*talked_over(lines, {name: item.placement for name, item in spoken.items()}))
     return spoken
 
 

@@ -180,6 +180,25 @@ def place(fit: Fit, seconds: Fraction, natural: Fraction) -> Placement:
     return Placement(fit.line, Span(fit.start, fit.start + seconds), speed, fit.notes)
 
 
+def talked_over(
+    lines: Sequence[Line], placements: Mapping[str, Placement], least: Fraction = Fraction(3, 10)
+) -> tuple[Decision, ...]:
+    """Warnings for takes that talk over another speaker's take ``least`` seconds more than the
+    source lines did: the translation is too long for the moment that it has."""
+    placed = sorted((line for line in lines if line.id in placements), key=lambda x: x.span)
+    decisions = []
+    for index, line in enumerate(placed):
+        own = placements[line.id].span
+        for other in placed[index + 1 :]:
+            if other.span.start > own.end + 5:
+                break
+            extra = own.overlap(placements[other.id].span) - line.span.overlap(other.span)
+            if other.speaker != line.speaker and extra >= least:
+                text = f"talks over {other.id} for {float(extra):.1f} s: a shorter text would not"
+                decisions.append(Decision("fit", line.id, "warning", text, line.span))
+    return tuple(decisions)
+
+
 def fit_decisions(fits: Mapping[str, Fit], spans: Mapping[str, Span]) -> tuple[Decision, ...]:
     """What the report must say about fitting: every line that could not be comfortable."""
     decisions: list[Decision] = []

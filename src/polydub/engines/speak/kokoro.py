@@ -1,8 +1,9 @@
 """Kokoro-82M (int8 ONNX): speech in nine languages on a CPU, with phone times from the model.
 
 Measured on one thread: see ``docs/engines.md``. Every one of the 54 voices speaks every language: a
-voice of another language lends its timbre, the prosody comes from the best native voice of the same
-gender when there is one, else of the other gender with its pitch moved.
+voice of another language lends its timbre (in French and Italian a share of it), the prosody comes
+from the best native voice of the same gender when there is one, else of the other gender with its
+pitch moved. Word errors so far (whisper base, 2 sentences per voice): 0 % in es, pt-BR and zh.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ _UNKNOWN_SHARE = 0.2
 _PAUSE_S = 0.18  # between pieces of a long text, at speed 1
 _SILENCE_S = 0.3  # what "..." sounds like
 _SPEEDS = (0.5, 2.0)
+_TIMBRE_SHARE = {"fr": 0.55, "it": 0.55}
+"""Share of a foreign timbre where all of it costs intelligibility; the native voice gives the rest.
+
+Whisper base hears 52 % of French words wrong with the whole of a foreign timbre, 7 % with this
+share (native voice: 10 %), and 9 % against 4.5 % of Italian ones (native: 0 %): 3 voices, 4
+sentences each, none of them used to choose the share. The voiceprint pays: cosine 0.5 to the
+lender of the timbre, where the whole timbre has 0.8.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +152,13 @@ class KokoroSynthesizer:
 
     def _say(self, symbols: str, voice: str, language: str, speed: float) -> Spoken:
         prosody, pitch = prosody_of(voice, language)
+        share = 1.0 if prosody == voice else _TIMBRE_SHARE.get(language, 1.0)
         tokens = [0, *(self._symbols[c] for c in symbols), 0]
         samples, durations = self._session.run(
             ["audio", kokoro_graph.DURATIONS],
             {
                 "tokens": np.array([tokens], np.int64),
-                "style": self._voices.style(voice, prosody, len(symbols)),
+                "style": self._voices.style(voice, prosody, len(symbols), share=share),
                 "speed": np.array([speed], np.float32),
                 kokoro_graph.PITCH: np.array([pitch], np.float32),
             },

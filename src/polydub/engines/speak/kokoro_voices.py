@@ -63,14 +63,21 @@ class StyleBank:
     def __contains__(self, name: str) -> bool:
         return name in self._index
 
-    def style(self, timbre: str, prosody: str, n_tokens: int) -> npt.NDArray[np.float32]:
+    def style(
+        self, timbre: str, prosody: str, n_tokens: int, *, share: float = 1.0
+    ) -> npt.NDArray[np.float32]:
         """Style ``[1, 256]`` for ``n_tokens``: the timbre of one voice, the prosody of another.
 
+        ``share`` is how much of the timbre is that of ``timbre``; the rest is that of ``prosody``.
         Kokoro keeps one style per token count; beyond the last it stays the last.
         """
-        made = np.empty((1, 256), np.float32)
-        for name, half in ((timbre, TIMBRE), (prosody, PROSODY)):
-            at = self._index[name]
-            row = self._row[at, min(max(n_tokens, 1), len(self._row[at])) - 1]
-            made[0, half] = (self._mean[at] + row @ self._basis[at])[half]
-        return made
+        made = self._rows(prosody, n_tokens)
+        wanted = self._rows(timbre, n_tokens)
+        made[TIMBRE] = share * wanted[TIMBRE] + (1 - share) * made[TIMBRE]
+        return made[None].astype(np.float32)
+
+    def _rows(self, name: str, n_tokens: int) -> npt.NDArray[np.float32]:
+        at = self._index[name]
+        row = self._row[at, min(max(n_tokens, 1), len(self._row[at])) - 1]
+        found: npt.NDArray[np.float32] = self._mean[at] + row @ self._basis[at]
+        return found
