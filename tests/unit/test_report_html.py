@@ -231,7 +231,7 @@ def test_draft_is_said_once_per_line(report: Report) -> None:
         ("wer", 0.31, "poor", "31 %"),
         ("cer", 0.14, "good", "14 %"),
         ("similarity", 0.5, "good", "0.50"),
-        ("similarity", 0.2, "poor", "0.20"),
+        ("similarity", 0.1, "poor", "0.10"),
         ("margin", -0.01, "poor", "-0.01"),
         ("overlap", 0.6, "fair", "60 %"),
         ("speed", 1.2, "good", "1.20×"),

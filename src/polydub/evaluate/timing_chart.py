@@ -21,7 +21,7 @@ PIXELS_PER_SECOND = 6.0
 TICKS = 12
 """Labels on a chart of at most ``4 * WIDTH``; wider ones get proportionally more."""
 
-_STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900)
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900)
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,5 @@ def _note(
         text = f"{count} frames keep the original mouth: {reason}"
         run.decide(Decision("lips", span.line, "pass-through", text, span.span))
     total = summary.rendered + sum(summary.skipped.values())
-    measured = {f"lips_{name}": value for name, value in summary.scores.items()}
     if total:
-        measured["lips_rendered"] = summary.rendered / total
-    scores.setdefault(span.line, {}).update(measured)
+        scores.setdefault(span.line, {})["lips_rendered"] = summary.rendered / total
