@@ -12,7 +12,7 @@ from typing import Any
 
 import filelock
 
-from polydub.errors import InputError, Interrupted, ProjectError
+from polydub.errors import InputError, Interrupted, PolydubError, ProjectError
 from polydub.pipeline.events import EventSink
 from polydub.pipeline.memory import Stopwatch
 from polydub.pipeline.options import DubOptions
@@ -219,6 +219,9 @@ def _run(project: Project, options: DubOptions, on_event: EventSink | None) -> I
             project.state.options = _plain(options)
             project.save()
             yield Run(project, options, Engines(options), on_event)
+    except PolydubError:
+        project.discard_if_empty()
+        raise
     except filelock.Timeout as error:
         raise ProjectError(
             f"Another polydub run is working on {project.root}.",

@@ -202,7 +202,7 @@ def test_outputs_of_others_are_refused_before_any_work(film: Path) -> None:
     with pytest.raises(ProjectError) as caught:
         api.dub(film, options())
     assert caught.value.code == "DUB-E301"
-    assert not (film.with_name("talk.polydub") / "cache").exists()
+    assert not film.with_name("talk.polydub").exists()
     assert film.with_name("talk.es.mp4").read_bytes() == b"precious"
 
 
@@ -216,6 +216,7 @@ def test_bad_input_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         api.dub(noise, options())
     assert caught.value.code == "DUB-E102"
+    assert not noise.with_name("noise.polydub").exists()
     film = write_film(tmp_path / "talk.mp4")
     with pytest.raises(InputError) as caught:
         api.dub(film, options(targets=("xx1",)))

@@ -54,7 +54,7 @@ SCALES: dict[str, Scale] = {
     # about 0.05 on average, the nearest of 54 packaged voices 0.20-0.43.
     "similarity": Scale(
         "voice similarity",
-        "Voiceprint of the finished line against the speaker's own. Two parts of one recording reach "
+        "Voiceprint of the finished line against the speaker's own. Parts of one recording reach "
         "about 0.6, different people about 0.05; voice matching is not cloning.",
         0.40,
         0.20,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,14 @@ class Project:
     """One source with everything made from it.
 
     ``root`` holds ``project.json``, ``script.json`` (edit it), ``cache/`` (may be deleted at any
-    time) and ``<language>/`` folders with stems and the report.
+    time) and ``<language>/`` folders with the report. ``fresh``: this object made the folder.
     """
 
     def __init__(self, root: Path, state: ProjectFile) -> None:
         self.root = root
         self.state = state
         self.cache = Cache(root / "cache")
+        self.fresh = False
 
     @classmethod
     def for_source(cls, source: Path, root: Path | None = None) -> Project:
@@ -80,6 +82,7 @@ class Project:
             folder, ProjectFile(source=os.path.relpath(source.resolve(), folder.resolve()))
         )
         project.refresh_digest()
+        project.fresh = not folder.exists()
         project.save()
         return project
 
@@ -102,6 +105,14 @@ class Project:
                 hint="Update polydub, or make a new project with --project.",
             )
         return cls(root, state)
+
+    def discard_if_empty(self) -> None:
+        """Remove a folder that was made just now and in which no work was finished.
+
+        A mistyped option or a file that is no video leaves nothing behind.
+        """
+        if self.fresh and not any(self.root.glob("cache/*/*")) and not self.script_path.exists():
+            shutil.rmtree(self.root, ignore_errors=True)
 
     @property
     def source(self) -> Path:

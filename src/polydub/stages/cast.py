@@ -29,6 +29,8 @@ class CastOptions:
     ``auditions`` is how many of the nearest styles are heard in the target language before one is
     chosen.
 
+    ``roughness_cost`` is what a voice of the lowest ``quality`` loses against one of the highest.
+
     The gender guessed from pitch weighs little: it took 1 of 11 film voices (a boy) for the other
     one, while the five nearest styles of the bank named the right one 11 times of 11.
     """
@@ -36,6 +38,7 @@ class CastOptions:
     other_weight: float = 0.5
     pitch_cost: float = 0.005
     gender_cost: float = 0.05
+    roughness_cost: float = 0.05
     gain: float = 0.02
     auditions: int = 3
     warps: tuple[float, ...] = (0.88, 0.94, 1.0, 1.06, 1.12)
@@ -136,6 +139,7 @@ def _scores(
                 score -= options.pitch_cost * abs(12 * np.log2(profile.pitch_hz / style.pitch_hz))
             if profile.gender and profile.gender != style.gender:
                 score -= options.gender_cost
+            score -= options.roughness_cost * (1 - style.quality)
             scores[row, column] = score
     return scores
 

@@ -1,10 +1,10 @@
 """Moves a synthetic voice towards a reference with the WORLD vocoder: matching, not cloning.
 
 Pitch, vocal-tract length and the mean spectral envelope are changed by the amounts of a
-``VoiceChoice``; nothing is learnt. Measured on 4 outputs for 2 film speakers (CAM++ cosine to a part
-of the speaker's clip that was not used): nearest voice 0.14, always converted 0.14, converted only
-where the similarity to the reference rises 0.16; the speaker's own other part 0.67. So it often does
-not help: callers must keep the result only when the similarity rises.
+``VoiceChoice``; nothing is learnt. Measured on 4 outputs for 2 film speakers (CAM++ cosine to a
+part of the speaker's clip that was not used): nearest voice 0.14, always converted 0.14, converted
+only where the similarity to the reference rises 0.16; the speaker's own other part 0.67. So it
+often does not help: callers must keep the result only when the similarity rises.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Kokoro-82M (int8 ONNX): speech in nine languages on a CPU, with phone times from the model.
 
-Measured on one thread: see ``docs/engines.md``. Every one of the 54 voices speaks every language: a
-voice of another language lends its timbre (in French and Italian a share of it), the prosody comes
-from the best native voice of the same gender when there is one, else of the other gender with its
-pitch moved. Word errors so far (whisper base, 2 sentences per voice): 0 % in es, pt-BR and zh.
+It takes 0.6-1.0 s of one core per second of speech. All 54 voices speak every language: a voice of
+another language lends its timbre (in French and Italian a share of it), the prosody comes from the
+best native voice of the same gender when there is one, else of the other gender with its pitch
+moved. Tried so: two voices in Spanish, one each in Mandarin and Brazilian Portuguese, two sentences
+each; whisper base heard every word right.
 """
 
 from __future__ import annotations
