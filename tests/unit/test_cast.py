@@ -8,8 +8,10 @@ from polydub.stages.cast import (
     VoiceProfile,
     assign_styles,
     best_audition,
+    heard_gender,
     likeness,
     shortlist,
+    sure_gender,
     tune_voice,
 )
 
@@ -53,6 +55,27 @@ def test_gender_and_pitch_decide_between_equally_similar_styles() -> None:
     bank = [style("f", unit(1, 0), "female", 210), style("m", unit(1, 0), "male", 110)]
     man = VoiceProfile("S1", unit(1, 0), pitch_hz=115, gender="male")
     assert assign_styles([man], bank)["S1"].name == "m"
+
+
+def test_the_bank_and_the_pitch_must_agree_on_the_gender() -> None:
+    bank = [style("f", unit(1, 0), "female", 210), style("m", unit(0, 1), "male", 110)]
+    woman = VoiceProfile("S1", unit(1, 0.3), gender="female")
+    boy = VoiceProfile("S1", unit(0.3, 1), gender="female")
+    assert sure_gender(woman, bank) == "female"
+    assert sure_gender(boy, bank) is None
+    assert sure_gender(VoiceProfile("S1", unit(0.3, 1)), bank) == "male"
+    assert heard_gender(unit(1, 0), bank[:1]) is None
+
+
+def test_a_man_gets_a_mans_voice_even_when_a_womans_is_nearer() -> None:
+    bank = [
+        style("f1", unit(1, 0.0, 0), "female"),
+        style("f2", unit(0, 0, 1), "female"),
+        style("m1", unit(0.9, 0.4, 0), "male"),
+        style("m2", unit(0.8, 0.6, 0), "male"),
+    ]
+    man = VoiceProfile("S1", unit(1, 0.1, 0), gender="male")
+    assert assign_styles([man], bank)["S1"].name == "m1"
 
 
 def test_likeness_punishes_sounding_like_somebody_else() -> None:
