@@ -126,7 +126,8 @@ def test_editing_one_line_redoes_that_line_only(
     takes = set((result.project / "cache" / "take").iterdir())
     again = api.render(result.project)
     assert set(spoken) == {"hola amigo"}
-    assert len(set((result.project / "cache" / "take").iterdir()) - takes) == 1
+    new = set((result.project / "cache" / "take").iterdir()) - takes
+    assert 1 <= len(new) <= 3  # attempts at that one line: tones are never understood as words
     after = script_of(result.project)
     assert after["lines"][1]["translations"]["es"]["status"] == "given"
     assert after["lines"][1]["translations"]["es"]["text"] == "hola amigo"

@@ -91,9 +91,16 @@ def test_the_shortlist_begins_with_the_assigned_style_and_skips_what_others_have
 
 def test_the_audition_nearest_to_the_speaker_wins() -> None:
     profile = VoiceProfile("S1", unit(1, 0))
-    assert best_audition([unit(0, 1), unit(1, 0.1), unit(1, 1)], profile, []) == 1
+    assert best_audition([unit(0, 1), unit(1, 0.1), unit(1, 1)], [0, 0, 0], profile, []) == 1
     heard = [unit(1, 0.9), unit(1, 0.2)]
-    assert best_audition(heard, profile, [unit(0, 1)]) == 1
+    assert best_audition(heard, [0, 0], profile, [unit(0, 1)]) == 1
+
+
+def test_a_voice_that_is_not_understood_loses_to_a_clear_one() -> None:
+    profile = VoiceProfile("S1", unit(1, 0))
+    heard = [unit(1, 0.1), unit(1, 0.5)]
+    assert best_audition(heard, [0.04, 0.0], profile, []) == 0
+    assert best_audition(heard, [0.40, 0.0], profile, []) == 1
 
 
 class Tilt:

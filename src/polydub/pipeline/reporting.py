@@ -2,53 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
 from polydub.evaluate.report_html import render_report
 from polydub.evaluate.report_json import report_json
 from polydub.evaluate.scores import (
-    error_rate,
     overlap_share,
     own_margin,
     round_trip_metric,
     summarise,
 )
-from polydub.media.audio import open_waveform, resample
+from polydub.media.audio import open_waveform
 from polydub.media.clip import opus_clip
-from polydub.model import Line, LineReport, Report, Script, Transcript, Voiceprint
-from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
+from polydub.model import Line, LineReport, Report, Script, Voiceprint
+from polydub.pipeline.analysis import Analysis
+from polydub.pipeline.listening import listen_to
 from polydub.pipeline.run import Run
 from polydub.pipeline.voices import Profiles, Spoken
-from polydub.project.artifacts import save
 
 
 def measure_line(
     run: Run, line: Line, item: Spoken, profiles: Profiles, language: str
 ) -> tuple[dict[str, float], str]:
     """``(scores, text that the recogniser heard)`` of one take."""
-    identities = [run.engines.identity(kind) for kind in ("recognize", "voiceprint")]
-
-    def make(work: Path) -> None:
-        audio = resample(item.take.audio, SPEECH_RATE)
-        transcript: Transcript = run.engines.get("recognize").recognize(audio, language=language)
-        words = "".join((" " if w.spaced else "") + w.text for w in transcript.words).strip()
-        print_ = run.engines.get("voiceprint").embed(audio)
-        save(work / "heard.json", {"text": words, "print": print_.tolist()})
-
-    folder, _ = run.ensure("heard", VERSION, item.folder.name, identities, language, make=make)
-    heard = json.loads((folder / "heard.json").read_text(encoding="utf-8"))
-    print_: Voiceprint = np.asarray(heard["print"], np.float32)
-    scores = _voice_scores(print_, line.speaker, profiles)
+    heard = listen_to(run, item.folder.name, item.take.audio, language)
+    scores = _voice_scores(heard.voiceprint, line.speaker, profiles)
     text = line.translations[language].text
-    scores[round_trip_metric(language)] = error_rate(text, heard["text"], language)
+    scores[round_trip_metric(language)] = heard.error(text, language)
     scores["overlap"] = overlap_share(item.placement.span, line.span)
     scores["speed"] = round(item.placement.speed, 3)
-    return scores, str(heard["text"])
+    return scores, heard.text
 
 
 def _voice_scores(print_: Voiceprint, speaker: str, profiles: Profiles) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from polydub.model import (
     Waveform,
 )
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
+from polydub.pipeline.listening import listen_to
 from polydub.pipeline.run import Run, StageProgress
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
@@ -203,9 +204,13 @@ def _tuned(
         speak_phrases(synthesizer, [Phrase(text)], language=language, style=style.name).audio
         for style in candidates
     ]
-    heard = [embedder.embed(resample(audio, SPEECH_RATE)) for audio in auditions]
+    keys = [digest("audition", engine, style.name, language, text) for style in candidates]
+    heard = [
+        listen_to(run, key, audio, language) for key, audio in zip(keys, auditions, strict=True)
+    ]
     profile, others = profiles.by_speaker[name], profiles.others(name)
-    best = best_audition(heard, profile, others)
+    errors = [item.error(text, language) for item in heard]
+    best = best_audition([item.voiceprint for item in heard], errors, profile, others)
     converter = run.engines.get("convert")
     return tune_voice(
         VoiceChoice(engine, candidates[best].name),
@@ -234,6 +239,16 @@ def spoken_text(line: Line, language: str) -> str:
     """What is to be spoken for a line; empty when it has no usable translation."""
     translation = line.translations.get(language)
     return translation.text if translation and translation.status != "untranslated" else ""
+
+
+UNDERSTOOD = 0.15
+"""Round-trip error up to which a take is kept without another attempt: one wrong word in seven is
+within what the recogniser itself gets wrong (WER 5.7 % on film)."""
+
+
+def is_neutral(choice: VoiceChoice) -> bool:
+    """Whether the voice is used as it comes from the synthesiser."""
+    return choice.pitch == 1.0 and choice.warp == 1.0 and choice.envelope == 0.0
 
 
 class TakeMaker:
@@ -286,16 +301,45 @@ class TakeMaker:
 
     def take(self, line: Line, fit: Fit, natural: Fraction) -> Spoken:
         """The finished take of a line and where it lies."""
-        choice = self._choices[line.speaker]
+        text = spoken_text(line, self._language)
+        first = self._choices[line.speaker]
+        best, least = self._one_take(line, fit, first, natural), float("inf")
+        for choice, faster in self._attempts(first):
+            try:
+                faster_fit = replace(fit, speed=fit.speed + faster)
+                spoken = self._one_take(line, faster_fit, choice, natural)
+            except EngineError:  # the first take stands
+                break
+            heard = listen_to(self._run, spoken.folder.name, spoken.take.audio, self._language)
+            error = heard.error(text, self._language)
+            if error < least - 0.01:
+                best, least = spoken, error
+            if least <= UNDERSTOOD:
+                break
+        return best
+
+    @staticmethod
+    def _attempts(choice: VoiceChoice) -> Iterator[tuple[VoiceChoice, float]]:
+        """``(voice, more speed)``: as cast; a touch faster, twice; without conversion.
+
+        The 8-bit model answers small changes of rate with quite different takes, so a take that
+        came out garbled is often clear at the next rate.
+        """
+        yield choice, 0.0
+        yield choice, 0.03
+        yield choice, 0.06
+        if not is_neutral(choice):
+            yield replace(choice, pitch=1.0, warp=1.0, envelope=0.0), 0.0
+
+    def _one_take(self, line: Line, fit: Fit, choice: VoiceChoice, natural: Fraction) -> Spoken:
         speech, key, speed = self.fitted(line, fit, natural)
         reference = self._profiles.references.get(line.speaker)
-        neutral = choice.pitch == 1.0 and choice.warp == 1.0 and choice.envelope == 0.0
         shape = (choice.pitch, choice.warp, choice.envelope)
         converter = self._run.engines.identity("convert")
 
         def make(work: Path) -> None:
             audio = speech.audio
-            if not neutral and reference is not None:
+            if not is_neutral(choice) and reference is not None:
                 audio = self._run.engines.get("convert").convert(audio, reference, choice)
             write_waveform(work / "take.wav", audio)
 

@@ -38,6 +38,7 @@ class CastOptions:
     roughness_cost: float = 0.05
     gain: float = 0.02
     auditions: int = 3
+    clear: float = 0.05
     warps: tuple[float, ...] = (0.88, 0.94, 1.0, 1.06, 1.12)
     envelope: float = 0.5
     max_pitch_ratio: float = 1.4
@@ -110,13 +111,23 @@ def shortlist(
 
 def best_audition(
     heard: Sequence[Voiceprint],
+    errors: Sequence[float],
     profile: VoiceProfile,
     others: Sequence[Voiceprint],
+    *,
     options: CastOptions | None = None,
 ) -> int:
-    """Index of the audition that comes nearest to the speaker (see :func:`likeness`)."""
+    """Index of the audition that comes nearest to the speaker (see :func:`likeness`).
+
+    ``errors`` are round-trip errors: beyond ``options.clear`` more than the clearest audition, each
+    costs as much as it adds, for a voice that is not understood is no voice for this language.
+    """
     options = options or CastOptions()
-    scores = [likeness(x, profile.voiceprint, others, options.other_weight) for x in heard]
+    free = min(errors, default=0.0) + options.clear
+    scores = [
+        likeness(print_, profile.voiceprint, others, options.other_weight) - max(0.0, error - free)
+        for print_, error in zip(heard, errors, strict=True)
+    ]
     return int(np.argmax(scores))
 
 
