@@ -152,12 +152,12 @@ def test_a_reaction_shot_is_off_screen() -> None:
     ]
 
 
-def test_half_a_line_decides_about_on_screen() -> None:
-    turns = [turn("V1", 0, 4)]
+def test_a_fifth_of_a_line_decides_about_on_screen() -> None:
+    turns = [turn("V1", 0, 10)]
     person = [Person("P1", ("a",))]
     for end, visibility in ((2.0, "on-screen"), (1.9, "off-screen")):
         tracks = [track("a", 0, 0, end, (0, end))]
-        made = run(said((0, 4)), turns, tracks, person, [shot(0, 0, 4)])
+        made = run(said((0, 10)), turns, tracks, person, [shot(0, 0, 10)])
         assert made.lines[0].visibility == visibility
 
 

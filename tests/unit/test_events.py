@@ -20,10 +20,11 @@ def run(*events: Event) -> Eta:
 
 
 def test_stages_are_unique_and_start_at_the_source() -> None:
-    assert len(set(STAGES)) == len(STAGES) == 14
+    assert len(set(STAGES)) == len(STAGES) == 15
     assert STAGES[0] == "probe"
     assert STAGES[-1] == "report"
-    assert STAGES.index("transcribe") < STAGES.index("translate") < STAGES.index("speak")
+    assert STAGES.index("transcribe") < STAGES.index("translate") < STAGES.index("cast")
+    assert STAGES.index("cast") < STAGES.index("speak")
 
 
 def test_event_is_frozen() -> None:

@@ -88,6 +88,50 @@ def test_a_voice_keeps_its_only_word() -> None:
     assert made == [("A", "Are you"), ("B", "Yes."), ("A", "sure")]
 
 
+def late_edge(*items: tuple[str, float, float]) -> list[tuple[str, str]]:
+    """Voice A says "Go on." and what begins before 2 s, B the rest."""
+    said = words(("Go", 0, 0.3), ("on.", 0.3, 0.6), *items)
+    return lines_of(said, turn("A", 0, 2), turn("B", 2.2, 9))
+
+
+def test_the_first_words_of_a_sentence_follow_the_voice_of_the_rest() -> None:
+    rest = (("did", 2.3, 2.5), ("you", 2.5, 2.7), ("hear?", 2.7, 3))
+    assert late_edge(("Hey,", 1.2, 1.4), *rest) == [("A", "Go on."), ("B", "Hey, did you hear?")]
+    made = late_edge(("But", 1.2, 1.4), ("then", 1.4, 1.7), *rest)
+    assert made == [("A", "Go on."), ("B", "But then did you hear?")]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        (("Yes.", 1.2, 1.4), ("did", 2.3, 2.5), ("you", 2.5, 3)),  # a sentence of its own
+        (("Yes", 1.2, 1.4), ("Did", 2.3, 2.5), ("you", 2.5, 3)),  # one without its full stop
+        (("Hey,", 0.9, 1.0), ("did", 2.3, 2.5), ("you", 2.5, 3)),  # a pause of 1.3 s
+        (("And", 0.9, 1.2), ("then,", 1.2, 1.6), ("did", 2.3, 2.5), ("you", 2.5, 3), ("go", 3, 4)),
+        (("I", 1.2, 1.3), ("do", 1.3, 1.4), ("so", 1.4, 1.5), ("like", 2.3, 2.5), ("it", 2.5, 3)),
+        (("Hey,", 1.2, 1.4), ("you.", 2.3, 2.5)),  # no more words there than here
+    ],
+)
+def test_other_words_stay_with_their_turn(items: tuple[tuple[str, float, float], ...]) -> None:
+    assert not any(voice == "B" and items[0][0] in text for voice, text in late_edge(*items))
+
+
+def test_the_last_words_of_a_sentence_follow_the_voice_of_the_rest() -> None:
+    said = words(("You", 0, 0.2), ("like", 0.2, 0.4), ("it,", 0.4, 0.6), ("right?", 1.5, 1.9))
+    said += words(("Go", 2, 2.2), ("home.", 2.2, 2.6))
+    made = lines_of(said, turn("A", 0, 0.8), turn("B", 1.3, 3))
+    assert made == [("A", "You like it, right?"), ("B", "Go home.")]
+    own = (*said[:3], *words(("Right?", 1.5, 1.9)), *said[4:])
+    assert lines_of(own, turn("A", 0, 0.8), turn("B", 1.3, 3))[0] == ("A", "You like it,")
+
+
+def test_a_voice_that_says_one_word_only_keeps_it() -> None:
+    said = words(("Go", 0, 0.3), ("on.", 0.3, 0.6), ("Hey,", 1, 1.2), ("did", 2, 2.2))
+    said += words(("you", 2.2, 2.4), ("hear?", 2.4, 2.8))
+    made = lines_of(said, turn("A", 0, 0.7), turn("C", 0.9, 1.3), turn("B", 1.9, 3))
+    assert made == [("A", "Go on."), ("C", "Hey,"), ("B", "did you hear?")]
+
+
 def test_overlapping_turns_keep_the_voice_that_speaks() -> None:
     said = words(("I", 0, 0.4), ("was", 0.4, 0.8), ("going", 0.8, 1.2), ("home.", 1.2, 1.6))
     assert lines_of(said, turn("A", 0, 2), turn("B", 0.7, 1.3)) == [("A", "I was going home.")]

@@ -16,6 +16,7 @@ STAGES = (
     "diarize",
     "attribute",
     "translate",
+    "cast",
     "speak",
     "fit",
     "mix",

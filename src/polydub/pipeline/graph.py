@@ -38,9 +38,8 @@ from polydub.pipeline.translating import translate_script
 from polydub.pipeline.voices import (
     Spoken,
     TakeMaker,
-    cast_voices,
+    cast_stage,
     speak_lines,
-    speaker_profiles,
 )
 from polydub.project.cache import digest
 from polydub.project.subtitles import cues_of, write_srt, write_vtt
@@ -122,8 +121,7 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     check_output(run.project, out, overwrite=overwrite)
     analysis, script = _translated(run, analysis, language)
     run.engines.release("translate")
-    profiles = speaker_profiles(run, analysis, script)
-    choices = cast_voices(run, script, profiles, language)
+    profiles, choices = cast_stage(run, analysis, script, language)
     script = _with_voices(script, choices, language)
     keep_script(run, script, run.project.state.analysis_key)
     maker = TakeMaker(run, language, choices, profiles)

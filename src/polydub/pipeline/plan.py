@@ -19,7 +19,8 @@ COST: dict[str, tuple[tuple[str, ...], float]] = {
     "diarize": (("voiceprint",), 0.5),
     "attribute": ((), 0.05),
     "translate": (("translate",), 2.0),
-    "speak": (("speak", "convert"), 4.0),
+    "cast": (("speak", "convert", "voiceprint", "recognize"), 2.0),
+    "speak": (("speak", "convert", "recognize"), 2.5),
     "mix": ((), 0.1),
     "lips": (("lips",), 2.5),
     "master": ((), 1.5),
@@ -28,7 +29,7 @@ COST: dict[str, tuple[tuple[str, ...], float]] = {
 """Engine kinds and seconds of work per second of film of each stage (two cores, 1080p, measured on
 film clips of 5-9 s by ``benchmarks/film_clips.py``; a rough guide, not a promise)."""
 
-PER_TARGET = ("translate", "speak", "mix", "lips", "master", "report")
+PER_TARGET = ("translate", "cast", "speak", "mix", "lips", "master", "report")
 
 
 @dataclass(frozen=True, slots=True)

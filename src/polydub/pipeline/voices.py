@@ -109,8 +109,17 @@ def _joined(audio: Waveform, spans: Sequence[Span]) -> Waveform:
     return Waveform(np.ascontiguousarray(joined, np.float32), audio.rate)
 
 
+def cast_stage(
+    run: Run, analysis: Analysis, script: Script, language: str
+) -> tuple[Profiles, dict[str, VoiceChoice]]:
+    """What every speaker sounds like, and the voice that each one gets."""
+    with run.stage("cast", total=len(script.cast)) as progress:
+        profiles = speaker_profiles(run, analysis, script)
+        return profiles, cast_voices(run, script, profiles, language, progress)
+
+
 def cast_voices(
-    run: Run, script: Script, profiles: Profiles, language: str
+    run: Run, script: Script, profiles: Profiles, language: str, progress: StageProgress
 ) -> dict[str, VoiceChoice]:
     """One voice per speaker. A voice that the script already names for this engine stays."""
     engine = run.engines.name("speak")
@@ -136,6 +145,7 @@ def cast_voices(
         chosen[name] = _cached_tuning(
             run, script, profiles, (name, language), candidates, identities
         )
+        progress.step(name)
     for name in speaking:
         if name not in chosen:
             chosen[name] = _default_voice(run, script.speaker(name), chosen, language)

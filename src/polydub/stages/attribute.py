@@ -44,16 +44,17 @@ from polydub.stages.lines import LineOptions, VoiceLine, build_lines
 class AttributeOptions:
     """Settings of :func:`attribute`.
 
-    A line is on screen when its speaker's face covers ``on_screen_share`` of it. An unseen speaker
+    A line is on screen when its speaker's face covers ``on_screen_share`` of it: a mouth that is
+    seen for a second of a long line has to follow the dub for that second. An unseen speaker
     is a narrator unless ``dialogue_share`` of his lines has another speaker's line within
     ``exchange_s`` before or after.
     """
 
     lines: LineOptions = field(default_factory=LineOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
-    on_screen_share: float = 0.5
+    on_screen_share: float = 0.2
     dialogue_share: float = 0.5
-    exchange_s: float = 1.5
+    exchange_s: float = 2.5
 
 
 @dataclass(frozen=True, slots=True)

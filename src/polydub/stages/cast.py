@@ -39,7 +39,7 @@ class CastOptions:
     gain: float = 0.02
     auditions: int = 3
     clear: float = 0.05
-    warps: tuple[float, ...] = (0.88, 0.94, 1.0, 1.06, 1.12)
+    warps: tuple[float, ...] = (0.92, 1.0, 1.08)
     envelope: float = 0.5
     max_pitch_ratio: float = 1.4
 

@@ -9,6 +9,7 @@ often does not help: callers must keep the result only when the similarity rises
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class WorldConverter:
 
     def __init__(self) -> None:
         self._world = _import_world()
+        self._last: tuple[bytes, tuple[Spectrum, Spectrum, Spectrum]] | None = None
 
     def convert(self, audio: Waveform, reference: Waveform, choice: VoiceChoice) -> Waveform:
         """Mono ``audio`` changed by ``choice``; same length, rate and loudness.
@@ -63,7 +65,7 @@ class WorldConverter:
         neutral = pitch == 1.0 and warp == 1.0 and strength == 0.0
         if neutral or len(samples) < source.rate // 20 or not np.any(samples):
             return audio
-        f0, spectrum, aperiodicity = _analyse(self._world, samples, source.rate)
+        f0, spectrum, aperiodicity = self._analysed(samples, source.rate)
         if warp != 1.0:
             spectrum, aperiodicity = warped(spectrum, warp), warped(aperiodicity, warp)
         if strength > 0.0:
@@ -77,6 +79,14 @@ class WorldConverter:
             _PERIOD_MS,
         )
         return Waveform(_as_loud(_sized(made, len(samples)), samples), source.rate)
+
+    def _analysed(self, samples: Spectrum, rate: int) -> tuple[Spectrum, Spectrum, Spectrum]:
+        """The analysis of ``samples``; the last one is kept, for casting tries one take in many
+        ways and the analysis is three quarters of the cost."""
+        key = hashlib.sha256(samples.tobytes() + str(rate).encode()).digest()
+        if self._last is None or self._last[0] != key:
+            self._last = (key, _analyse(self._world, samples, rate))
+        return self._last[1]
 
     def median_pitch(self, audio: Waveform) -> float | None:
         """See :func:`median_pitch`."""

@@ -22,6 +22,7 @@ TITLES: dict[str, str] = {
     "diarize": "telling voices apart",
     "attribute": "matching voices and faces",
     "translate": "translating",
+    "cast": "casting voices",
     "speak": "speaking",
     "fit": "fitting lines to their time",
     "mix": "mixing",
