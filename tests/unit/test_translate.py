@@ -73,7 +73,7 @@ def test_every_line_by_id_in_script_order() -> None:
 
 def test_requests_carry_neighbours_times_and_glossary() -> None:
     engine = FromFunction(in_spanish)
-    options = TranslateOptions(batches=(4,), context=2, glossary={"line": "frase"})
+    options = TranslateOptions(batches=(4,), context=2, glossary={"line": "frase"}, shorten=0)
     translate_lines(engine, numbered(10), "es", options=options)
     assert [[line.id for line in request.lines] for request in engine.asked] == [
         ["L001", "L002", "L003", "L004"],
@@ -85,7 +85,10 @@ def test_requests_carry_neighbours_times_and_glossary() -> None:
     assert [line.id for line in second.after] == ["L009", "L010"]
     assert (second.source, second.target, second.glossary) == ("en", "es", {"line": "frase"})
     asked = second.lines[0]
-    assert (asked.speaker, asked.seconds, asked.span) == ("Ann", 0.5, Span.of(5, "5.5"))
+    # half a second of speech, half a second of silence, less the rest before the next line
+    assert (asked.speaker, asked.seconds, asked.span) == ("Ann", 0.92, Span.of(5, "5.5"))
+    assert asked.longest == 10 and second.before[0].longest == 0
+    assert (second.shorten, second.attempt) == ({}, 0)
 
 
 def test_failing_lines_are_asked_again_in_smaller_groups() -> None:
@@ -93,7 +96,7 @@ def test_failing_lines_are_asked_again_in_smaller_groups() -> None:
         return in_spanish(request) if len(request.lines) == 1 else {"L001": "Hola a todos."}
 
     engine = FromFunction(answer)
-    outcome = translate_lines(engine, numbered(5), "es")
+    outcome = translate_lines(engine, numbered(5), "es", options=TranslateOptions(shorten=0))
     assert [len(request.lines) for request in engine.asked] == [5, 3, 1, 1, 1, 1]
     assert all(made.status == "ok" for made in outcome.translations.values())
     assert outcome.translations["L001"].text == "Hola a todos."
@@ -164,7 +167,7 @@ def test_given_translations_stay() -> None:
     start = numbered(2)
     start = start.with_lines((replace(start.lines[0], translations={"es": made}), start.lines[1]))
     engine = FromFunction(in_spanish)
-    options = TranslateOptions(redo=True)
+    options = TranslateOptions(redo=True, shorten=0)
     outcome = translate_lines(engine, start, "es", options=options)
     assert outcome.translations["L001"] == made
     assert [line.id for request in engine.asked for line in request.lines] == ["L002"]
@@ -238,6 +241,117 @@ def test_a_dead_engine_is_not_asked_for_ever() -> None:
     assert {made.status for made in outcome.translations.values()} == {"untranslated"}
     assert outcome.decisions[0].unit == "film" and "3 times" in outcome.decisions[0].reason
     assert len(outcome.decisions) == 51
+
+
+LONG = "Esta es una frase demasiado larga para el tiempo que tiene aquí."
+SHORT = "Esta frase es muy larga."
+
+
+def shortening(*shorter: Any, seconds: float = 1.5) -> tuple[str, list[TranslationRequest]]:
+    """What one line gets whose first translation is LONG, and the requests after the first."""
+
+    def answer(request: TranslationRequest) -> Any:
+        reply = [{"L001": LONG}, *({"L001": x} if isinstance(x, str) else x for x in shorter)][
+            request.attempt
+        ]
+        if isinstance(reply, EngineError):
+            raise reply
+        return reply
+
+    engine = FromFunction(answer)
+    span = Span(Fraction(0), Fraction(seconds))
+    start = Script(
+        "f.mp4",
+        "d",
+        Fraction(seconds),
+        "en",
+        (Speaker("S1", "Ann"),),
+        (Line("L001", "S1", span, "This sentence has 0 chances in Texas."),),
+    )
+    outcome = translate_lines(engine, start, "es")
+    assert outcome.decisions == ()
+    assert outcome.translations["L001"].status == "ok"
+    return outcome.translations["L001"].text, engine.asked[1:]
+
+
+def test_a_translation_that_takes_too_long_is_shortened() -> None:
+    text, (request,) = shortening(SHORT)
+    assert text == SHORT
+    assert (request.attempt, request.shorten) == (1, {"L001": LONG})
+    assert 20 <= request.lines[0].longest <= 22  # 1.5 s, 1.2 times as fast, in Spanish
+
+
+def test_a_translation_that_fits_is_not_asked_again() -> None:
+    assert shortening(seconds=5) == (LONG, [])
+
+
+def test_the_shortest_of_two_tries_is_kept() -> None:
+    second = "Esta es una frase demasiado larga aquí."
+    third = "Esta es una frase demasiado larga para esto."
+    text, requests = shortening(second, third)
+    assert text == second
+    assert [request.shorten["L001"] for request in requests] == [LONG, second]
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        "Larga.",  # a fraction of the first one
+        f"Y además, {LONG}",
+        "This sentence has 0 chances in Texas.",
+        "Esta 这是 frase.",
+        "",
+        {},
+        None,
+        EngineError("out of words"),
+    ],
+)
+def test_what_is_no_shorter_translation_changes_nothing(worse: Any) -> None:
+    assert shortening(worse, worse)[0] == LONG
+
+
+def test_an_engine_that_fails_at_shortening_is_asked_for_the_other_lines() -> None:
+    def answer(request: TranslationRequest) -> dict[str, str]:
+        if request.attempt and any(line.id == "L001" for line in request.lines):
+            raise EngineError("out of words")
+        text = SHORT if request.attempt else LONG
+        return {line.id: f"{line.text.split()[-1]} {text}" for line in request.lines}
+
+    options = TranslateOptions(batches=(1,), shorten=1)
+    outcome = translate_lines(FromFunction(answer), numbered(3), "es", options=options)
+    texts = [made.text for made in outcome.translations.values()]
+    assert texts == [f"1. {LONG}", f"2. {SHORT}", f"3. {SHORT}"]
+
+
+def test_translations_of_others_and_unknown_paces_are_not_shortened() -> None:
+    made = Translation(LONG, "given")
+    start = numbered(1)
+    start = start.with_lines((replace(start.lines[0], translations={"es": made}),))
+    engine = FromFunction(in_spanish)
+    assert translate_lines(engine, start, "es").translations["L001"] == made
+    assert engine.asked == []
+    given_engine = FromFunction(lambda r: {"L001": LONG}, name="given")
+    translate_lines(given_engine, numbered(1), "es")
+    swahili = FromFunction(in_spanish)
+    translate_lines(swahili, numbered(1), "sw")
+    assert len(given_engine.asked) == len(swahili.asked) == 1
+
+
+def test_lines_far_apart_are_asked_with_their_own_neighbours() -> None:
+    def answer(request: TranslationRequest) -> dict[str, str]:
+        texts = in_spanish(request)
+        return texts if request.attempt else texts | dict.fromkeys(["L001", "L040"], LONG * 3)
+
+    start = numbered(40)
+    wide = tuple(
+        replace(line, span=Span(line.span.start * 2, line.span.start * 2 + 2))
+        for line in start.lines
+    )
+    engine = FromFunction(answer)
+    translate_lines(engine, start.with_lines(wide), "es", options=TranslateOptions(context=1))
+    asked = next(request for request in engine.asked if request.attempt)
+    assert [line.id for line in asked.lines] == ["L001", "L040"]
+    assert [line.id for line in asked.before] == ["L002", "L039"]
 
 
 anything = st.none() | st.integers() | st.text(max_size=30) | st.sampled_from(["Hola.", "这是", ""])

@@ -184,18 +184,28 @@ class Recognizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LineToTranslate:
-    """One line of a translation request; ``seconds`` is the time that the translation has."""
+    """One line of a translation request; ``seconds`` is the time that the translation has.
+
+    ``longest`` are the letters that can comfortably be said in it (spaces and punctuation do not
+    count), 0 when that is not known.
+    """
 
     id: str
     text: str
     speaker: str
     seconds: float
     span: Span
+    longest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TranslationRequest:
-    """Lines to translate, with their neighbours as context only. Languages are BCP-47."""
+    """Lines to translate, with their neighbours as context only. Languages are BCP-47.
+
+    ``shorten`` holds translations by id that were made before and take too long to say: the answer
+    should say the same in ``longest`` letters. ``attempt`` counts these requests, from 1 (0 = the
+    plain translation). A translator that cannot do it may leave the lines out.
+    """
 
     source: str
     target: str
@@ -203,6 +213,8 @@ class TranslationRequest:
     before: tuple[LineToTranslate, ...] = ()
     after: tuple[LineToTranslate, ...] = ()
     glossary: dict[str, str] = field(default_factory=dict)
+    shorten: dict[str, str] = field(default_factory=dict)
+    attempt: int = 0
 
 
 @runtime_checkable

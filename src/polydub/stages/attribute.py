@@ -156,10 +156,10 @@ def _silent_voices(turns: Sequence[Turn], spoken: Sequence[str]) -> list[Decisio
 class _Visibility:
     """On-screen, off-screen or narration, for every line.
 
-    * on-screen: the speaker has a face, and it is visible for half of the line or more.
+    * on-screen: the speaker has a face, and it is visible for a fifth of the line or more.
     * narration: the speaker is never seen; in none of his lines another face's mouth moves like a
       speaker's; and he talks to nobody: in less than half of his lines another speaker's line lies
-      within 1.5 s before or after. So a voice from behind or off the picture that takes part in a
+      within 2.5 s before or after. So a voice from behind or off the picture that takes part in a
       conversation is not narration.
     * off-screen: everything else.
     """
@@ -193,7 +193,7 @@ class _Visibility:
         person = self._persons[line.voice]
         if person is None:
             return False
-        least = line.span.duration * Fraction(self._options.on_screen_share)
+        least = line.span.duration * Fraction(self._options.on_screen_share).limit_denominator(1000)
         covered = self._faces.seen(person, line.span)
         return covered >= least and covered > 0
 

@@ -2,20 +2,28 @@
 
 A translator may answer anything. What it answers is cleaned and checked line by line; lines that
 fail are asked again in smaller groups, at last alone; a line that still fails keeps its original
-text, marked as untranslated, with a recorded decision.
+text, marked as untranslated, with a recorded decision. A translation that takes too long to say is
+asked for once more, shorter; the shortest that still passes the checks is kept.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from polydub.engines.protocols import Capabilities, LineToTranslate, TranslationRequest, Translator
 from polydub.errors import EngineError
 from polydub.model import Decision, Line, Script, Translation, TranslationStatus
 from polydub.model.language import same_language
 from polydub.stages.translation_check import cleaned, problem
+from polydub.stages.translation_length import (
+    fitting_letters,
+    keeps_facts,
+    most_letters,
+    spoken_seconds,
+    times_to_speak,
+)
 
 STAGE = "translate"
 
@@ -28,6 +36,10 @@ class TranslateOptions:
     neighbours shown on each side. ``glossary`` maps a source term to its translation. ``redo``
     translates again what an engine has translated before; a given translation always stays. After
     ``patience`` failed requests in a row the engine is not asked any more.
+
+    A translation whose estimated speech is more than ``spare`` over the line's time at
+    ``max_speed`` is asked for ``shorten`` times more; what is shorter than ``least`` of the first
+    one has lost its meaning.
     """
 
     batches: tuple[int, ...] = (8, 3, 1)
@@ -35,6 +47,10 @@ class TranslateOptions:
     glossary: dict[str, str] = field(default_factory=dict)
     redo: bool = False
     patience: int = 4
+    shorten: int = 2
+    max_speed: float = 1.2
+    spare: float = 0.05
+    least: float = 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +112,8 @@ class _Job:
         self._done: dict[str, Translation] = {}
         self._problems: dict[str, str] = {}
         self._failures = 0
+        self._times = times_to_speak(script.lines, script.duration)
+        self._fresh: list[Line] = []
 
     def run(self) -> TranslationOutcome:
         open_lines = [line for line in self._script.lines if not self._settled(line)]
@@ -105,6 +123,7 @@ class _Job:
             open_lines = [line for line in open_lines if line.id not in self._done]
             if not open_lines or self._failures >= self._options.patience:
                 break
+        self._shorten()
         decisions = [self._give_up(line) for line in open_lines]
         ordered = {line.id: self._done[line.id] for line in self._script.lines}
         return TranslationOutcome(ordered, (*self._about_film(), *decisions))
@@ -121,47 +140,106 @@ class _Job:
         return line.id in self._done
 
     def _ask(self, batch: Sequence[Line]) -> None:
-        if self._failures >= self._options.patience:
+        answers = self._answers(self._request(batch))
+        if isinstance(answers, EngineError):
+            self._problems.update((line.id, answers.message) for line in batch)
             return
-        try:
-            answers = self._translator.translate(self._request(batch))
-        except EngineError as error:
-            self._failures += 1
-            self._problems.update((line.id, error.message) for line in batch)
-            return
-        self._failures = 0
-        texts = {line.id: self._text(answers, line) for line in batch}
-        merged = _merged(batch, texts)
-        for line in batch:
-            what = merged.get(line.id) or self._check(texts[line.id], line)
+        for line, text, what in self._judged(batch, answers):
             if what:
                 self._problems[line.id] = what
             else:
-                text = texts[line.id]
                 self._finish(line.id, Translation(text, self._status, self._capabilities.name))
+                self._fresh.append(line)
 
-    def _request(self, batch: Sequence[Line]) -> TranslationRequest:
+    def _answers(self, request: TranslationRequest) -> Mapping[str, str] | EngineError:
+        if self._failures >= self._options.patience:
+            return EngineError("the engine was not asked: it failed before")
+        try:
+            answers = self._translator.translate(request)
+        except EngineError as error:
+            self._failures += 1
+            return error
+        self._failures = 0
+        return answers
+
+    def _judged(
+        self, batch: Sequence[Line], answers: Mapping[str, str]
+    ) -> Iterator[tuple[Line, str, str]]:
+        """Each line with its cleaned answer and what is wrong with it."""
+        texts = {line.id: self._text(answers, line) for line in batch}
+        merged = _merged(batch, texts)
+        for line in batch:
+            text = texts[line.id]
+            yield line, text, merged.get(line.id) or self._check(text, line)
+
+    def _shorten(self) -> None:
+        """Ask again for fresh translations that take too long; keep the shortest sound one."""
+        if self._status == "given":
+            return
+        first = {line.id: self._done[line.id].text for line in self._fresh}
+        wanted = sorted(self._fresh, key=lambda line: (line.span, line.id))
+        for attempt in range(1, self._options.shorten + 1):
+            wanted = [line for line in wanted if self._too_long(line)]
+            for batch in _batches(wanted, self._options.batches[0]):
+                answers = self._answers(self._request(batch, attempt))
+                if isinstance(answers, EngineError):
+                    continue
+                for line, text, what in self._judged(batch, answers):
+                    if not what and self._is_better(line, text, first[line.id]):
+                        self._done[line.id] = replace(self._done[line.id], text=text)
+
+    def _too_long(self, line: Line) -> bool:
+        limit = self._time(line) * (1 + self._options.spare)
+        return spoken_seconds(line, self._done[line.id].text, self._target) > limit
+
+    def _is_better(self, line: Line, text: str, first: str) -> bool:
+        """Whether ``text`` is shorter than what the line has, and sound."""
+        now, best, least = (
+            spoken_seconds(line, said, self._target)
+            for said in (text, self._done[line.id].text, first)
+        )
+        terms = tuple(self._options.glossary.values())
+        sound = keeps_facts(text, first, line.text, terms)
+        return sound and least * self._options.least <= now < best
+
+    def _time(self, line: Line) -> float:
+        """Seconds at rate 1 that fit the line's time at the highest comfortable rate."""
+        return self._times[line.id] * self._options.max_speed
+
+    def _request(self, batch: Sequence[Line], attempt: int = 0) -> TranslationRequest:
         lines = self._script.lines
         position = {line.id: index for index, line in enumerate(lines)}
-        first, last = position[batch[0].id], position[batch[-1].id]
+        places = [position[line.id] for line in batch]
+        first, last = min(places), max(places)
         wanted = {line.id for line in batch}
         around = self._options.context
+        near = {place + step for place in places for step in range(-around, around + 1)}
         # lines between the first and the last that are settled already are context as well
-        inside = [line for line in lines[first:last] if line.id not in wanted]
+        before = [
+            lines[index]
+            for index in range(max(0, first - around), last)
+            if index in near and lines[index].id not in wanted
+        ]
         return TranslationRequest(
             source=self._script.language,
             target=self._target,
-            lines=tuple(self._asked(line) for line in batch),
-            before=tuple(
-                self._asked(line) for line in [*lines[max(0, first - around) : first], *inside]
-            ),
+            lines=tuple(self._asked(line, self._longest(line, attempt)) for line in batch),
+            before=tuple(self._asked(line) for line in before),
             after=tuple(self._asked(line) for line in lines[last + 1 : last + 1 + around]),
             glossary=self._options.glossary,
+            shorten={line.id: self._done[line.id].text for line in batch} if attempt else {},
+            attempt=attempt,
         )
 
-    def _asked(self, line: Line) -> LineToTranslate:
+    def _longest(self, line: Line, attempt: int) -> int:
+        if attempt:
+            return fitting_letters(line, self._done[line.id].text, self._target, self._time(line))
+        return most_letters(self._time(line), self._target)
+
+    def _asked(self, line: Line, longest: int = 0) -> LineToTranslate:
         speaker = self._script.speaker(line.speaker).name
-        return LineToTranslate(line.id, line.text, speaker, float(line.span.duration), line.span)
+        seconds = self._times[line.id]
+        return LineToTranslate(line.id, line.text, speaker, seconds, line.span, longest)
 
     def _text(self, answers: Mapping[str, str], line: Line) -> str:
         """The answer for a line, ``""`` when there is none or it is no text."""

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from polydub.model import Line, Span, Word
+from polydub.stages.translation_length import (
+    PACES,
+    fitting_letters,
+    keeps_facts,
+    letter_count,
+    most_letters,
+    spoken_seconds,
+    times_to_speak,
+)
+
+
+def line(name: str, start: float, end: float, speaker: str = "S1", *words: Word) -> Line:
+    return Line(name, speaker, Span.of(start, end), "Hello.", words)
+
+
+def test_a_line_has_its_span_and_the_silence_after_it() -> None:
+    lines = [line("a", 0, 1), line("b", 1.3, 2, "S2"), line("c", 5, 6), line("d", 7, 7)]
+    times = times_to_speak(lines, Fraction(65, 10))
+    assert times == pytest.approx({"a": 1.3, "b": 1.3, "c": 1.5, "d": 0.0})
+
+
+def test_letters_are_counted_as_they_are_spoken() -> None:
+    assert letter_count("¿Sí, a 5 km?", "es") == 9
+    assert letter_count("你好，3点！", "zh") == 4
+    assert letter_count("हिन्दी", "hi") == 6  # with its vowel signs
+
+
+def test_estimates_and_letters_agree() -> None:
+    said = "Deja de actuar como si fueras el único con trabajo, porque no lo eres."
+    one = line("a", 0, 2)
+    # Kokoro took 3.6 to 3.9 s for it
+    assert spoken_seconds(one, said, "es-MX") == pytest.approx(3.7, abs=0.15)
+    letters = letter_count(said, "es")
+    seconds = spoken_seconds(one, said, "es")
+    assert most_letters(seconds, "es") in (letters - 1, letters)
+    assert fitting_letters(one, said, "es", seconds) in (letters - 1, letters)
+    assert fitting_letters(one, said, "es", seconds - 1) == pytest.approx(letters - 17, abs=1)
+    assert fitting_letters(one, said, "es", 0) == most_letters(0, "es") == 4
+
+
+def test_pauses_that_are_kept_take_time() -> None:
+    paused = line("a", 0, 3, "S1", Word("Hey,", Span.of(0, "0.2")), Word("you.", Span.of("1.2", 3)))
+    alone = line("a", 0, 3)
+    text = "Oye, tú."
+    lead = PACES["es"].lead
+    more = spoken_seconds(paused, text, "es") - spoken_seconds(alone, text, "es")
+    assert more == pytest.approx(1 + lead)
+
+
+def test_languages_without_a_measured_pace_are_not_judged() -> None:
+    one = line("a", 0, 1)
+    assert spoken_seconds(one, "Habari za asubuhi", "sw") == 0
+    assert most_letters(3, "sw") == fitting_letters(one, "Habari", "sw", 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "original", "terms", "kept"),
+    [
+        ("En Texas.", "Vive allí en Texas.", "He lives in Texas.", (), True),
+        ("Vive allí.", "Vive allí en Texas.", "He lives in Texas.", (), False),
+        ("A las 8.", "Ven a las 8, por favor.", "Come at 8, please.", (), True),
+        ("Ven.", "Ven a las 8, por favor.", "Come at 8, please.", (), False),
+        ("¿Vienes?", "¿Vienes tú conmigo?", "Will you come with me?", (), True),
+        ("Vienes.", "¿Vienes tú conmigo?", "Will you come with me?", (), False),
+        ("来吗？", "你跟我来吗？", "Will you come with me?", (), True),
+        ("El barco.", "El barco es mío.", "The Vessel is mine.", ("barco",), True),
+        ("Es mío.", "El barco es mío.", "The Vessel is mine.", ("barco",), False),
+        ("Te gusta.", "Te gusta mucho.", "You like it a lot.", ("barco",), True),
+    ],
+)
+def test_what_a_shorter_text_must_keep(
+    short: str, long: str, original: str, terms: tuple[str, ...], kept: bool
+) -> None:
+    assert keeps_facts(short, long, original, terms) is kept
