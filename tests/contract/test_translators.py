@@ -6,6 +6,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,17 @@ from polydub.engines.protocols import (
 from polydub.engines.registry import engine_class
 from polydub.engines.translate import llm_local
 from polydub.engines.translate.given import GivenTranslator, match_cues, split_text
-from polydub.engines.translate.llm_local import LocalLlmTranslator, model_path
+from polydub.engines.translate.llm_local import LocalLlmTranslator, model_path, same_words
 from polydub.engines.translate.openai import OpenAiTranslator, parse_answer
-from polydub.engines.translate.prompts import EXAMPLES, chat, examples, service_prompt
+from polydub.engines.translate.prompts import (
+    BRIEF,
+    EXAMPLES,
+    WORDY,
+    can_shorten,
+    chat,
+    examples,
+    service_prompt,
+)
 from polydub.errors import EngineError
 from polydub.model import Line, Span
 from polydub.project.subtitles import Cue
@@ -256,10 +265,22 @@ def test_the_request_carries_context_and_key(service: Service) -> None:
     assert headers["Authorization"] == "Bearer key-1"
     assert body["model"] == "m-1" and body["temperature"] == 0
     sent = json.loads(body["messages"][1]["content"])
-    assert sent["lines"] == [{"id": "L2", "speaker": "Ann", "seconds": 1.5, "text": "Go."}]
+    assert sent["lines"] == [
+        {"id": "L2", "speaker": "Ann", "seconds": 1.5, "text": "Go.", "letters": 0}
+    ]
     assert [entry["id"] for entry in sent["before"] + sent["after"]] == ["L1", "L3"]
     assert sent["glossary"] == {"Go": "Ve"}
     assert "Spanish" in body["messages"][0]["content"]
+
+
+def test_the_service_is_told_what_is_too_long(service: Service) -> None:
+    lines = (replace(line("L1", 0, 2), longest=12), line("L2", 2, 3))
+    client(service).translate(request(*lines, shorten={"L1": "Muy buenos días."}, attempt=1))
+    body = service.seen[0][2]
+    one, two = json.loads(body["messages"][1]["content"])["lines"]
+    assert (one["letters"], one["too_long"]) == (12, "Muy buenos días.")
+    assert "too_long" not in two
+    assert all(word in body["messages"][0]["content"] for word in ('"letters"', '"too_long"'))
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
@@ -350,6 +371,11 @@ def test_example_lines_cover_the_same_ground_in_every_language() -> None:
     assert examples("en", "sw") == ()
     assert len(chat("en", "es", "x")) == 8 and len(chat("en", "sw", "x")) == 2
     assert "Swahili" in service_prompt("en", "sw")
+    assert set(WORDY) == set(BRIEF) == set(EXAMPLES)
+    for language, wordy in WORDY.items():
+        pairs = zip(wordy, BRIEF[language], strict=True)
+        assert all(len(brief) < 0.8 * len(long) for long, brief in pairs), language
+    assert can_shorten("en-GB", "pt-BR") and not can_shorten("en", "sw")
 
 
 def test_models_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,6 +464,36 @@ def test_words_in_another_script_are_asked_again_without_examples(
     assert engine.translate(request(line("a", 0, 1))) == {"a": "Para la hermana Lin."}
     assert [len(body["messages"]) for body in server.asked] == [8, 2]
     assert engine.translate(request(line("b", 0, 1, "A fan."))) == {"b": "扇子."}
+
+
+def test_a_long_translation_is_made_shorter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = FakeServer("Vete ya.", "Vete.")
+    engine = local(monkeypatch, tmp_path, server)
+    long = replace(line("a", 0, 1, "You should go away now."), longest=9)
+    asked = request(long, line("b", 1, 2), shorten={"a": "Deberías irte ya."}, attempt=1)
+    assert engine.translate(asked) == engine.translate(asked) == {"a": "Vete ya."}
+    again = request(long, shorten={"a": "Vete ya."}, attempt=2)
+    assert engine.translate(again) == {"a": "Vete."}
+    first, second = (body["messages"] for body in server.asked)
+    assert "9 letters" in first[0]["content"] and first[-1]["content"] == long.text
+    assert [part["content"] for part in second[-3:]] == [long.text, "Vete ya.", "Shorter."]
+    assert engine.translate(request(long, target="sw", shorten={"a": "Nenda."}, attempt=1)) == {}
+
+
+def test_the_packaged_model_has_to_keep_its_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = FakeServer("Me gusta esto.", "Te gusta, ¿verdad?")
+    engine = local(monkeypatch, tmp_path, server)
+    engine.capabilities = LocalLlmTranslator.capabilities  # type: ignore[misc]
+    known = {"a": "Te gusta mucho esto, ¿verdad?"}
+    assert engine.translate(request(line("a", 0, 1), shorten=known, attempt=1)) == {}
+    made = engine.translate(request(line("a", 0, 1), shorten=known, attempt=2))
+    assert made == {"a": "Te gusta, ¿verdad?"}
+    assert same_words("我要去", "我现在要走", "zh") == pytest.approx(2 / 3)
+    assert same_words("...", "x", "es") == 0
 
 
 def test_a_failing_model_is_an_engine_error(

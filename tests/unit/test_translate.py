@@ -315,12 +315,12 @@ def test_an_engine_that_fails_at_shortening_is_asked_for_the_other_lines() -> No
         if request.attempt and any(line.id == "L001" for line in request.lines):
             raise EngineError("out of words")
         text = SHORT if request.attempt else LONG
-        return {line.id: f"{line.text.split()[-1]} {text}" for line in request.lines}
+        return {line.id: f"{text} ({line.text[-2:]})" for line in request.lines}
 
     options = TranslateOptions(batches=(1,), shorten=1)
     outcome = translate_lines(FromFunction(answer), numbered(3), "es", options=options)
     texts = [made.text for made in outcome.translations.values()]
-    assert texts == [f"1. {LONG}", f"2. {SHORT}", f"3. {SHORT}"]
+    assert texts == [f"{LONG} (1.)", f"{SHORT} (2.)", f"{SHORT} (3.)"]
 
 
 def test_translations_of_others_and_unknown_paces_are_not_shortened() -> None:
@@ -340,11 +340,12 @@ def test_translations_of_others_and_unknown_paces_are_not_shortened() -> None:
 def test_lines_far_apart_are_asked_with_their_own_neighbours() -> None:
     def answer(request: TranslationRequest) -> dict[str, str]:
         texts = in_spanish(request)
-        return texts if request.attempt else texts | dict.fromkeys(["L001", "L040"], LONG * 3)
+        long = {"L001": f"Uno: {LONG} De verdad.", "L040": f"Cuarenta: {LONG} De verdad."}
+        return texts if request.attempt else texts | long
 
-    start = numbered(40)
+    start = replace(numbered(40), duration=Fraction(200))
     wide = tuple(
-        replace(line, span=Span(line.span.start * 2, line.span.start * 2 + 2))
+        replace(line, span=Span(line.span.start * 3, line.span.start * 3 + 3))
         for line in start.lines
     )
     engine = FromFunction(answer)

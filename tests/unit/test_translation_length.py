@@ -67,6 +67,7 @@ def test_languages_without_a_measured_pace_are_not_judged() -> None:
         ("Vive allí.", "Vive allí en Texas.", "He lives in Texas.", (), False),
         ("A las 8.", "Ven a las 8, por favor.", "Come at 8, please.", (), True),
         ("Ven.", "Ven a las 8, por favor.", "Come at 8, please.", (), False),
+        ("Un cuarto.", "El 50% de ellos.", "Half of them.", (), False),
         ("¿Vienes?", "¿Vienes tú conmigo?", "Will you come with me?", (), True),
         ("Vienes.", "¿Vienes tú conmigo?", "Will you come with me?", (), False),
         ("来吗？", "你跟我来吗？", "Will you come with me?", (), True),

@@ -25,6 +25,7 @@ from statistics import median
 
 import numpy as np
 
+from polydub.evaluate.numbers import spell_numbers
 from polydub.model import LineReport, Span, Voiceprint
 from polydub.model.language import is_spaced
 
@@ -50,7 +51,7 @@ def normalise(text: str) -> str:
     """``text`` as it is compared: NFKC, lower case, punctuation and symbols gone, single spaces.
 
     Apostrophes vanish without a gap (``don't`` -> ``dont``), other marks become a space. Numbers
-    stay as written: "7" against "seven" counts as an error, on both sides of every comparison.
+    stay as written here.
     """
     kept: list[str] = []
     for char in unicodedata.normalize("NFKC", text).casefold():
@@ -64,12 +65,12 @@ def normalise(text: str) -> str:
 def word_error_rate(reference: str, hypothesis: str, language: str = "en") -> float:
     """Word errors / words of ``reference``, after :func:`normalise`.
 
-    May exceed 1 when much is inserted. An empty reference counts as one word. ``language`` is
-    accepted for symmetry with :func:`character_error_rate`; no language has rules of its own here.
+    Whole numbers are compared as words of ``language`` (:func:`spell_numbers`). May exceed 1 when
+    much is inserted. An empty reference counts as one word.
     """
-    del language
-    words = normalise(reference).split()
-    return edit_distance(words, normalise(hypothesis).split()) / max(1, len(words))
+    words = normalise(spell_numbers(reference, language)).split()
+    heard = normalise(spell_numbers(hypothesis, language)).split()
+    return edit_distance(words, heard) / max(1, len(words))
 
 
 def character_error_rate(reference: str, hypothesis: str, language: str = "zh") -> float:

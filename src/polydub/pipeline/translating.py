@@ -13,7 +13,7 @@ from polydub.model.language import same_language
 from polydub.pipeline.analysis import VERSION
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import load, save
-from polydub.stages.translate import translate_lines
+from polydub.stages.translate import TranslateOptions, translate_lines
 
 
 def fingerprint(text: str) -> str:
@@ -98,6 +98,7 @@ def translate_script(run: Run, script: Script, language: str, options: dict[str,
             translator,
             pending,
             language,
+            options=TranslateOptions(max_speed=run.options.max_speed),
             on_progress=lambda line, done, total: progress.at(done, line),
         )
         run.decide(*outcome.decisions)

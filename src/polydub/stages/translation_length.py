@@ -99,15 +99,13 @@ def times_to_speak(lines: Sequence[Line], duration: Fraction) -> dict[str, float
 
 
 def keeps_facts(short: str, long: str, original: str, glossary: Sequence[str] = ()) -> bool:
-    """Whether ``short`` has what ``long`` took over from ``original``.
+    """Whether ``short`` has what must not get lost from the translation ``long``.
 
-    That is: names and numbers that the original has letter for letter, terms of the ``glossary``
-    (in the target language), and being a question.
+    That is: its numbers, the names that it took over from the ``original`` letter for letter, terms
+    of the ``glossary`` (in the target language), and being a question.
     """
-    kept = {*_NUMBER.findall(original), *_names(original)} & {
-        *_NUMBER.findall(long),
-        *_WORD.findall(long),
-    }
+    names = _names(original) & set(_WORD.findall(long))
+    kept = {*_NUMBER.findall(long), *names}
     there = {*_NUMBER.findall(short), *_WORD.findall(short)}
     terms = [term for term in glossary if term.casefold() in long.casefold()]
     return (

@@ -13,14 +13,15 @@ from typing import Any, ClassVar
 
 from polydub.engines import weights
 from polydub.engines.protocols import Capabilities, LineToTranslate, TranslationRequest
-from polydub.engines.translate.prompts import chat
+from polydub.engines.translate.prompts import brief_chat, can_shorten, chat, shorter_chat
 from polydub.errors import EngineError
-from polydub.model.language import foreign_letters
+from polydub.model.language import foreign_letters, is_spaced
 
 DEFAULT_WEIGHT = "qwen2.5-coder-1.5b-q4"
 
 _HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>[\w./-]+\.gguf))?")
 _MAGIC = b"GGUF"
+_SAME_WORDS = 0.75  # "You like" that became "I like" had other verbs as well
 _LONGEST_SOCKET = 100  # characters; the system allows 107
 
 
@@ -38,7 +39,7 @@ class LocalLlmTranslator:
     capabilities: ClassVar[Capabilities] = Capabilities(
         kind="translate",
         name="llm-local",
-        version="1",
+        version="2",
         summary="Language model on this machine (llama.cpp): packaged draft model or any GGUF",
         code_licence="MIT",
         weights_licence="Apache-2.0 (packaged model); others: see their cards",
@@ -59,7 +60,7 @@ class LocalLlmTranslator:
             version = f"{kind.version}+{path.stem}-{path.stat().st_size}"
             self.capabilities = replace(kind, draft=False, weights=(), version=version)  # type: ignore[misc]
         # asking again gives the same answer: a repeated line costs nothing
-        self._known: dict[tuple[str, str, str], str] = {}
+        self._known: dict[tuple[str, ...], str] = {}
         folder = tempfile.mkdtemp(prefix="polydub-llm-")  # readable by its owner only
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._server = _start(
@@ -74,8 +75,13 @@ class LocalLlmTranslator:
     def translate(self, request: TranslationRequest) -> dict[str, str]:
         """One answer per line, by id. Raises ``EngineError`` DUB-E206 when the model fails.
 
-        Neighbours are not shown: a small model copies them into its answer.
+        Neighbours are not shown: a small model copies them into its answer. A line to be shortened
+        is translated once more in few words, and the next time is itself made shorter; it is left
+        out where the packaged model says it in other words, which often mean something else, and
+        when there are no examples for the languages.
         """
+        if request.attempt:
+            return self._shorter(request)
         return {line.id: self._line(line, request.source, request.target) for line in request.lines}
 
     def _line(self, line: LineToTranslate, source: str, target: str) -> str:
@@ -88,6 +94,30 @@ class LocalLlmTranslator:
                 text = text if foreign_letters(plain, target) else plain
             self._known[key] = text
         return self._known[key]
+
+    def _shorter(self, request: TranslationRequest) -> dict[str, str]:
+        """What became shorter. The packaged model is held to the words that it has said before."""
+        source, target = request.source, request.target
+        if not can_shorten(source, target):
+            return {}
+        least = _SAME_WORDS if self.draft else 0.0
+        made = {}
+        for line in request.lines:
+            known = request.shorten.get(line.id, "")
+            if not known:
+                continue
+            key = (source, target, line.text, known, f"{request.attempt} {line.longest}")
+            if key not in self._known:
+                longest = 0 if self.draft else line.longest
+                messages = (
+                    brief_chat(source, target, line.text, longest=longest)
+                    if request.attempt == 1
+                    else shorter_chat(source, target, line.text, known)
+                )
+                self._known[key] = self._ask(line, messages)
+            if same_words(self._known[key], known, target) >= least:
+                made[line.id] = self._known[key]
+        return made
 
     def _ask(self, line: LineToTranslate, messages: list[dict[str, str]]) -> str:
         body = {
@@ -108,6 +138,14 @@ class LocalLlmTranslator:
                 f"The language model failed on line {line.id}: {error}", code="DUB-E206"
             ) from error
         return str(text or "").strip()
+
+
+def same_words(text: str, known: str, language: str) -> float:
+    """Share of the words (without spaces: characters) of ``text`` that ``known`` has too, 0..1."""
+    pattern = r"\w+" if is_spaced(language) else r"\w"
+    words = re.findall(pattern, text.casefold())
+    there = set(re.findall(pattern, known.casefold()))
+    return sum(word in there for word in words) / len(words) if words else 0.0
 
 
 def _half_the_cores() -> int:

@@ -37,7 +37,7 @@ class OpenAiTranslator:
     capabilities: ClassVar[Capabilities] = Capabilities(
         kind="translate",
         name="openai",
-        version="1",
+        version="2",
         summary="OpenAI-compatible web service (also a local one: set OPENAI_BASE_URL)",
         code_licence="Apache-2.0",
         weights_licence="terms of the service",
@@ -173,8 +173,16 @@ def _document(request: TranslationRequest) -> dict[str, Any]:
             "text": line.text,
         }
 
+    def asked(line: LineToTranslate) -> dict[str, Any]:
+        known = request.shorten.get(line.id)
+        return {
+            **entry(line),
+            "letters": line.longest,
+            **({"too_long": known} if known else {}),
+        }
+
     return {
-        "lines": [entry(line) for line in request.lines],
+        "lines": [asked(line) for line in request.lines],
         "before": [entry(line) for line in request.before],
         "after": [entry(line) for line in request.after],
         "glossary": request.glossary,

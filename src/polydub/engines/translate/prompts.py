@@ -58,6 +58,106 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
 }
 """Three lines of everyday dialogue, the same in every language: pairs for any two of them."""
 
+WORDY: dict[str, tuple[str, str, str]] = {
+    "en": (
+        "What I am trying to tell you is that you should not have gone there all alone.",
+        "Do you still remember the girl that we met last summer at the beach?",
+        "I have the feeling that she is not telling us the whole truth.",
+    ),
+    "es": (
+        "Lo que te estoy intentando decir es que no deberías haber ido allí tú solo.",
+        "¿Todavía te acuerdas de la chica que conocimos el verano pasado en la playa?",
+        "Tengo la sensación de que ella no nos está contando toda la verdad.",
+    ),
+    "fr": (
+        "Ce que j'essaie de te dire, c'est que tu n'aurais pas dû aller là-bas tout seul.",
+        "Tu te souviens encore de la fille qu'on a rencontrée l'été dernier à la plage ?",
+        "J'ai l'impression qu'elle n'est pas en train de nous dire toute la vérité.",
+    ),
+    "de": (
+        "Was ich dir zu sagen versuche, ist, dass du da nicht ganz allein hättest hingehen sollen.",
+        "Erinnerst du dich noch an das Mädchen, das wir letzten Sommer am Strand getroffen haben?",
+        "Ich habe das Gefühl, dass sie uns nicht die ganze Wahrheit erzählt.",
+    ),
+    "it": (
+        "Quello che sto cercando di dirti è che non saresti dovuto andare là tutto da solo.",
+        "Ti ricordi ancora della ragazza che abbiamo conosciuto l'estate scorsa al mare?",
+        "Ho la sensazione che lei non ci stia raccontando tutta la verità.",
+    ),
+    "pt": (
+        "O que eu estou tentando te dizer é que você não deveria ter ido lá sozinho.",
+        "Você ainda se lembra da menina que nós conhecemos no verão passado na praia?",
+        "Eu tenho a sensação de que ela não está contando toda a verdade para nós.",
+    ),
+    "zh": (
+        "我想跟你说的是，你不应该自己一个人去那里。",
+        "你还记得我们去年夏天在海边认识的那个女孩吗？",
+        "我有一种感觉，她没有把全部的事实告诉我们。",
+    ),
+    "ja": (
+        "僕が君に言おうとしているのは、君は一人でそこへ行くべきではなかったということだ。",
+        "去年の夏に海で知り合ったあの女の子のことを、君はまだ覚えている？",
+        "彼女は僕たちに本当のことを全部話していないような気がするんだ。",
+    ),
+    "ko": (
+        "내가 너한테 말하려는 건 네가 혼자서 거기에 가지 말았어야 했다는 거야.",
+        "우리가 작년 여름에 바닷가에서 만났던 그 여자애를 아직도 기억하고 있어?",
+        "그녀가 우리에게 모든 사실을 다 말하고 있지 않다는 느낌이 들어.",
+    ),
+    "ru": (
+        "Я пытаюсь сказать тебе, что тебе не следовало ходить туда совсем одному.",
+        "Ты ещё помнишь ту девушку, с которой мы познакомились прошлым летом на пляже?",
+        "У меня такое чувство, что она не рассказывает нам всей правды.",
+    ),
+}
+"""Three more lines, wordy ones, the same in every language."""
+
+BRIEF: dict[str, tuple[str, str, str]] = {
+    "en": (
+        "You shouldn't have gone there alone.",
+        "Remember the girl from the beach?",
+        "I think she's hiding something.",
+    ),
+    "es": (
+        "No debiste ir allí solo.",
+        "¿Recuerdas a la chica de la playa?",
+        "Creo que nos oculta algo.",
+    ),
+    "fr": (
+        "Tu n'aurais pas dû y aller seul.",
+        "Tu te souviens de la fille de la plage ?",
+        "Je crois qu'elle nous cache quelque chose.",
+    ),
+    "de": (
+        "Du hättest nicht allein hingehen sollen.",
+        "Erinnerst du dich an das Mädchen vom Strand?",
+        "Ich glaube, sie verschweigt uns etwas.",
+    ),
+    "it": (
+        "Non dovevi andarci da solo.",
+        "Ti ricordi la ragazza del mare?",
+        "Credo che ci nasconda qualcosa.",
+    ),
+    "pt": (
+        "Você não devia ter ido lá sozinho.",
+        "Lembra da menina da praia?",
+        "Acho que ela esconde algo.",
+    ),
+    "zh": ("你不该一个人去。", "还记得海边那个女孩吗？", "我觉得她有所隐瞒。"),
+    "ja": (
+        "一人で行くべきじゃなかった。",
+        "海で会った子、覚えてる？",
+        "彼女は何か隠してると思う。",
+    ),
+    "ko": ("혼자 가지 말았어야지.", "바닷가 그 여자애 기억나?", "뭔가 숨기는 것 같아."),
+    "ru": (
+        "Не надо было ходить туда одному.",
+        "Помнишь девушку с пляжа?",
+        "По-моему, она что-то скрывает.",
+    ),
+}
+"""The lines of ``WORDY`` in few words."""
+
 SERVICE_PROMPT = """You translate film dialogue for dubbing from {source} into {target}.
 The user sends JSON: "lines" to translate, with neighbours in "before" and "after" as context \
 only, and a "glossary" of fixed terms.
@@ -65,7 +165,9 @@ Rules:
 - Answer with one JSON object {{"translations": [{{"id": "...", "text": "..."}}]}} and nothing else.
 - One entry for each id in "lines", no other ids; never merge or split lines.
 - Natural spoken {target}, in the register of the speaker. Keep names.
-- Each text must be speakable within its "seconds": be as brief as the original.
+- Translate so that it can be spoken in "seconds": at most "letters" letters, not counting spaces \
+and punctuation (0 = free). Drop what is not needed, keep the meaning, the names and the tone.
+- Where a line has a "too_long" translation, say that in fewer words: "letters" at most.
 - No explanations, no quotation marks around a text, no markup."""
 
 
@@ -96,6 +198,54 @@ def chat(source: str, target: str, text: str, *, shots: bool = True) -> list[dic
         messages.append({"role": "user", "content": original})
         messages.append({"role": "assistant", "content": translated})
     return [*messages, {"role": "user", "content": text}]
+
+
+def can_shorten(source: str, target: str) -> bool:
+    """Whether there are wordy and brief example lines for both languages (BCP-47)."""
+    return primary(source) in WORDY and primary(target) in BRIEF
+
+
+def brief_chat(source: str, target: str, text: str, *, longest: int = 0) -> list[dict[str, str]]:
+    """Chat messages that ask a model for a translation in few words.
+
+    The examples turn wordy lines into brief ones. ``longest`` are the letters it may have; it is
+    not said when 0 (Qwen2.5 Coder 1.5B takes no notice of a number). Raises ``KeyError`` without
+    examples.
+    """
+    here, there = language_name(source), language_name(target)
+    instruction = (
+        f"You translate film dialogue from {here} into short spoken {there}: as few words as "
+        "possible, the same meaning. Answer with the translation only."
+    )
+    if longest:
+        instruction += f" It may have {longest} letters at most."
+    messages = [{"role": "system", "content": instruction}]
+    for wordy, brief in zip(WORDY[primary(source)], BRIEF[primary(target)], strict=True):
+        messages.append({"role": "user", "content": wordy})
+        messages.append({"role": "assistant", "content": brief})
+    return [*messages, {"role": "user", "content": text}]
+
+
+def shorter_chat(source: str, target: str, text: str, known: str) -> list[dict[str, str]]:
+    """Chat messages in which the model has said ``known`` for ``text`` and is told "Shorter.".
+
+    Raises ``KeyError`` without examples.
+    """
+    here, there = language_name(source), language_name(target)
+    instruction = (
+        f"You translate film dialogue from {here} into natural spoken {there}. Answer with the "
+        "translation only. When asked, you say it shorter, with the same meaning."
+    )
+    messages = [{"role": "system", "content": instruction}]
+    examples = zip(
+        WORDY[primary(source)], WORDY[primary(target)], BRIEF[primary(target)], strict=True
+    )
+    for original, wordy, brief in (*examples, (text, known, "")):
+        messages.append({"role": "user", "content": original})
+        messages.append({"role": "assistant", "content": wordy})
+        messages.append({"role": "user", "content": "Shorter."})
+        messages.append({"role": "assistant", "content": brief})
+    return messages[:-1]
 
 
 def service_prompt(source: str, target: str) -> str:
