@@ -337,6 +337,24 @@ def test_translations_of_others_and_unknown_paces_are_not_shortened() -> None:
     assert len(given_engine.asked) == len(swahili.asked) == 1
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from([LONG, SHORT, "Larga.", "", "No.", f"{SHORT} {SHORT}"])))
+def test_no_shorter_answer_makes_a_line_longer_or_empty(replies: list[str]) -> None:
+    def answer(request: TranslationRequest) -> dict[str, str]:
+        if not request.attempt:
+            return {line.id: f"{LONG} ({line.text[-2:]})" for line in request.lines}
+        texts = dict(zip((line.id for line in request.lines), replies, strict=False))
+        return {key: text for key, text in texts.items() if text}
+
+    start = numbered(4)
+    outcome = translate_lines(FromFunction(answer), start, "es")
+    assert outcome == translate_lines(FromFunction(answer), start, "es")
+    assert outcome.decisions == ()
+    for made in outcome.translations.values():
+        assert made.status == "ok" and len(made.text) <= len(LONG) + 5
+        assert made.text.startswith(LONG) or made.text in (SHORT, f"{SHORT} {SHORT}")
+
+
 def test_lines_far_apart_are_asked_with_their_own_neighbours() -> None:
     def answer(request: TranslationRequest) -> dict[str, str]:
         texts = in_spanish(request)
