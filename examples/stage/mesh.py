@@ -163,9 +163,7 @@ def subdivide(quads: Ints, count: int) -> Subdivided:
     matrix = sparse.vstack([vert_pts, edge_pts, face_avg]).tocsr()
     e = count + inverse.reshape(-1, 4)
     f = count + len(edges) + np.arange(faces)
-    fine = [
-        np.stack([quads[:, i], e[:, i], f, e[:, i - 1]], 1) for i in range(4)
-    ]
+    fine = [np.stack([quads[:, i], e[:, i], f, e[:, i - 1]], 1) for i in range(4)]
     return Subdivided(matrix, np.concatenate(fine))
 
 

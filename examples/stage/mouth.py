@@ -7,16 +7,30 @@ import numpy as np
 from .mesh import Array
 from .sound import Phone
 
-UNITS = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthRollLower", "mouthPress",
-         "mouthSmile", "mouthStretch", "mouthUpperUp", "mouthLowerDown", "tongueOut")
+UNITS = (
+    "jawOpen",
+    "mouthClose",
+    "mouthFunnel",
+    "mouthPucker",
+    "mouthRollLower",
+    "mouthPress",
+    "mouthSmile",
+    "mouthStretch",
+    "mouthUpperUp",
+    "mouthLowerDown",
+    "tongueOut",
+)
 
 # Mouth shapes of phone classes; ``weight`` says how much a phone insists on its shape.
 _SHAPES: tuple[tuple[str, float, dict[str, float]], ...] = (
     ("pbm", 4.0, {"mouthPress": 0.35, "mouthClose": 0.012}),
     ("fv", 2.2, {"jawOpen": 0.07, "mouthRollLower": 0.55, "mouthUpperUp": 0.22}),
     ("θð", 1.0, {"jawOpen": 0.15, "tongueOut": 0.12, "mouthLowerDown": 0.25}),
-    ("tdnszlɾ", 0.8, {"jawOpen": 0.10, "mouthLowerDown": 0.28, "mouthStretch": 0.15,
-                      "mouthUpperUp": 0.12}),
+    (
+        "tdnszlɾ",
+        0.8,
+        {"jawOpen": 0.10, "mouthLowerDown": 0.28, "mouthStretch": 0.15, "mouthUpperUp": 0.12},
+    ),
     ("ʃʒʧʤ", 1.2, {"jawOpen": 0.12, "mouthFunnel": 0.50, "mouthLowerDown": 0.2}),
     ("ɹ", 0.9, {"jawOpen": 0.14, "mouthFunnel": 0.30, "mouthPucker": 0.15}),
     ("kɡŋhj", 0.5, {"jawOpen": 0.18, "mouthLowerDown": 0.15}),
@@ -26,8 +40,7 @@ _SHAPES: tuple[tuple[str, float, dict[str, float]], ...] = (
     ("ɑaæIW", 1.3, {"jawOpen": 0.50, "mouthLowerDown": 0.20, "mouthUpperUp": 0.12}),
     ("ʌəᵊɜ", 0.9, {"jawOpen": 0.32, "mouthLowerDown": 0.12}),
     ("ɛA", 1.1, {"jawOpen": 0.38, "mouthStretch": 0.25, "mouthLowerDown": 0.2}),
-    ("iɪᵻ", 1.0, {"jawOpen": 0.22, "mouthSmile": 0.28, "mouthStretch": 0.2,
-                 "mouthLowerDown": 0.2}),
+    ("iɪᵻ", 1.0, {"jawOpen": 0.22, "mouthSmile": 0.28, "mouthStretch": 0.2, "mouthLowerDown": 0.2}),
     (",.?!;:", 1.0, {}),
 )
 

@@ -14,13 +14,34 @@ from .shade import CLOTH, EYE, HARD, MOUTH, SKIN
 
 NECK = np.array([0.0, 7.05, 0.25])
 UNITS = (
-    "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthRollLower", "mouthRollUpper",
-    "mouthShrugUpper", "mouthShrugLower", "tongueOut", "browInnerUp", "cheekPuff",
+    "jawOpen",
+    "mouthClose",
+    "mouthFunnel",
+    "mouthPucker",
+    "mouthRollLower",
+    "mouthRollUpper",
+    "mouthShrugUpper",
+    "mouthShrugLower",
+    "tongueOut",
+    "browInnerUp",
+    "cheekPuff",
 )
 PAIRS = (
-    "mouthSmile", "mouthStretch", "mouthPress", "mouthLowerDown", "mouthUpperUp", "mouthFrown",
-    "eyeBlink", "eyeSquint", "eyeWide", "eyeLookUp", "eyeLookDown", "browOuterUp", "browDown",
-    "cheekSquint", "mouthDimple",
+    "mouthSmile",
+    "mouthStretch",
+    "mouthPress",
+    "mouthLowerDown",
+    "mouthUpperUp",
+    "mouthFrown",
+    "eyeBlink",
+    "eyeSquint",
+    "eyeWide",
+    "eyeLookUp",
+    "eyeLookDown",
+    "browOuterUp",
+    "browDown",
+    "cheekSquint",
+    "mouthDimple",
 )
 _ORAL = {
     "helper-upper-teeth": (0.0, -0.075, 0.03),
@@ -66,9 +87,7 @@ class Posed:
 
 def rotation(yaw: float, pitch: float, roll: float) -> Array:
     """Rotation matrix from angles in radians (yaw about y, pitch about x, roll about z)."""
-    cy, sy, cx, sx, cz, sz = (
-        f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin)
-    )
+    cy, sy, cx, sx, cz, sz = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
     ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
@@ -250,9 +269,9 @@ class Person:
         self.eyes: list[tuple[slice, Array, float, Array]] = []
         for name in ("helper-l-eye", "helper-r-eye"):
             pts = shape[library.group_vertices(name)]
-            solve = np.linalg.lstsq(
-                np.c_[2 * pts, np.ones(len(pts))], (pts**2).sum(1), rcond=None
-            )[0]
+            solve = np.linalg.lstsq(np.c_[2 * pts, np.ones(len(pts))], (pts**2).sum(1), rcond=None)[
+                0
+            ]
             centre = solve[:3]
             radius = float(np.sqrt(solve[3] + centre @ centre)) * 0.985
             unit, tris = shapes.sphere(40, 28)
@@ -303,8 +322,15 @@ class Person:
             self.strands.append(self._beard(surf))
         self.strands += self._lashes(library)
 
-    def _strands(self, points: Array, root: Ints | None, occl: Array, width: float,
-                 gloss: float, colour: tuple[float, float, float] | None = None) -> hair.Strands:
+    def _strands(
+        self,
+        points: Array,
+        root: Ints | None,
+        occl: Array,
+        width: float,
+        gloss: float,
+        colour: tuple[float, float, float] | None = None,
+    ) -> hair.Strands:
         tone = np.clip(self.rng.normal(1.0, 0.16, len(points)), 0.55, 1.6)
         bound = np.full(len(points), -1) if root is None else root
         rgb = np.array(colour or self.look.hair)
@@ -345,8 +371,9 @@ class Person:
             h = flat @ frame.T
             hxy = (h[..., :2] - low) * zoom + 2
             size = np.full(h.shape[:2], 0.3)
-            raster.fill_strands(hxy, 50.0 - h[..., 2], size, depth, scratch[0],
-                                scratch[1][..., 0], 0)
+            raster.fill_strands(
+                hxy, 50.0 - h[..., 2], size, depth, scratch[0], scratch[1][..., 0], 0
+            )
             weight = np.maximum(0, normal @ direction)
             i = xy.astype(int).clip(0, side - 1)
             gap = z - depth[i[:, 1], i[:, 0]] - 0.045
@@ -451,8 +478,14 @@ class Person:
                 skin += value * self.units[name]
         return np.asarray(skin)
 
-    def pose(self, weights: dict[str, float], head: Array, gaze: tuple[float, float],
-             place: Array, facing: float) -> Posed:
+    def pose(
+        self,
+        weights: dict[str, float],
+        head: Array,
+        gaze: tuple[float, float],
+        place: Array,
+        facing: float,
+    ) -> Posed:
         """World geometry: face units, head rotation, gaze (yaw, pitch), place and body yaw."""
         verts = self.rest.copy()
         verts[: self.n_skin] = self.deform(weights)
@@ -461,7 +494,7 @@ class Person:
             verts[span] = centre + radius * local @ look.T
         moved = verts[: self.n_skin] - self.rest[: self.n_skin]
         share = _smooth((verts[:, 1] + 0.35 * (verts[:, 2] - 0.4) - 6.55) / 0.75)
-        share[self.n_skin:] = 1.0
+        share[self.n_skin :] = 1.0
         turn, body = head, rotation(facing, 0.0, 0.0)
         spun = (verts - NECK) @ turn.T + NECK
         verts = verts * (1 - share[:, None]) + spun * share[:, None]

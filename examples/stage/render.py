@@ -37,10 +37,16 @@ class Layer:
 
 def _lights(scale: tuple[float, float, float], side: float) -> Array:
     flip = np.array([side, 1.0, 1.0])
-    return np.stack([
-        shade.KEY * flip, shade.FILL * flip, shade.RIM * flip,
-        shade.KEY_RGB * scale[0], shade.FILL_RGB * scale[1], shade.RIM_RGB * scale[2],
-    ])
+    return np.stack(
+        [
+            shade.KEY * flip,
+            shade.FILL * flip,
+            shade.RIM * flip,
+            shade.KEY_RGB * scale[0],
+            shade.FILL_RGB * scale[1],
+            shade.RIM_RGB * scale[2],
+        ]
+    )
 
 
 def _shadow_map(person: Person, posed: Posed, key: Array) -> tuple[Array, Array]:
@@ -65,14 +71,21 @@ def _shadow_map(person: Person, posed: Posed, key: Array) -> tuple[Array, Array]
             continue
         h = pts @ frame[:, :3].T + frame[:, 3]
         size = np.full(h.shape[:2], strands.width * zoom * 0.5)
-        raster.fill_strands(h[..., :2].copy(), h[..., 2].copy(), size, depth, owner,
-                            bary[..., 0], 0)
+        raster.fill_strands(
+            h[..., :2].copy(), h[..., 2].copy(), size, depth, owner, bary[..., 0], 0
+        )
     return depth, frame
 
 
-def draw(person: Person, posed: Posed, camera: Camera, size: tuple[int, int],
-         lights: tuple[float, float, float] = (1.0, 1.0, 1.0), detail: float = 1.0,
-         side: float = 1.0) -> Layer:
+def draw(
+    person: Person,
+    posed: Posed,
+    camera: Camera,
+    size: tuple[int, int],
+    lights: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    detail: float = 1.0,
+    side: float = 1.0,
+) -> Layer:
     """Render one person at ``size`` (width, height); supersampling is the caller's choice.
 
     ``lights`` scales key, fill and rim light; ``side`` -1 mirrors them left to right.
@@ -109,23 +122,63 @@ def draw(person: Person, posed: Posed, camera: Camera, size: tuple[int, int],
         count += len(pts)
     rgb = _surfaces(person, posed, owner, bary, eye, shadow, frame, light, detail, width)
     for (strands, pts), base in zip(posed.strands, bases, strict=True):
-        shade.strands(owner, bary[..., 0], base, pts, strands.colour, strands.tone,
-                      strands.occlusion, eye, shadow, frame, light, strands.gloss, rgb)
+        shade.strands(
+            owner,
+            bary[..., 0],
+            base,
+            pts,
+            strands.colour,
+            strands.tone,
+            strands.occlusion,
+            eye,
+            shadow,
+            frame,
+            light,
+            strands.gloss,
+            rgb,
+        )
     return Layer(rgb, (owner >= 0).astype(np.float32), left, top)
 
 
-def _surfaces(person: Person, posed: Posed, owner: NDArray[np.int32], bary: NDArray[np.float32],
-              eye: Array, shadow: Array, frame: Array, lights: Array, detail: float,
-              width: int) -> NDArray[np.float32]:
+def _surfaces(
+    person: Person,
+    posed: Posed,
+    owner: NDArray[np.int32],
+    bary: NDArray[np.float32],
+    eye: Array,
+    shadow: Array,
+    frame: Array,
+    lights: Array,
+    detail: float,
+    width: int,
+) -> NDArray[np.float32]:
     """Shade triangles and let light bleed a little under the skin, red furthest."""
     soft, albedo, spec = (np.zeros((*owner.shape, 3), np.float32) for _ in range(3))
     mask = np.zeros(owner.shape, np.float32)
     surface = np.where(owner < len(person.tris), owner, -1).astype(np.int32)
     extra = np.stack([person.ao, person.gloss, person.inside], 1)
-    shade.surfaces(surface, bary, person.tris, posed.verts, posed.normals, person.base,
-                   person.colour, extra, person.kinds, np.array(person.look.iris),
-                   np.array(person.look.cloth), eye, shadow, frame, lights, detail, soft, albedo,
-                   spec, mask)
+    shade.surfaces(
+        surface,
+        bary,
+        person.tris,
+        posed.verts,
+        posed.normals,
+        person.base,
+        person.colour,
+        extra,
+        person.kinds,
+        np.array(person.look.iris),
+        np.array(person.look.cloth),
+        eye,
+        shadow,
+        frame,
+        lights,
+        detail,
+        soft,
+        albedo,
+        spec,
+        mask,
+    )
     # Red travels about a millimetre and a half under skin, green and blue less.
     scale = width / 1920
     for c, sigma in enumerate((3.2, 1.7, 1.1)):

@@ -40,8 +40,14 @@ def _glow(img: Picture, x: float, y: float, r: float, rgb: RGB) -> None:
 def _books(img: Picture, x0: float, x1: float, y: float, rng: np.random.Generator) -> None:
     _box(img, x0 - 0.01, y, x1 + 0.01, y + 0.018, (0.10, 0.062, 0.035))
     x = x0
-    colours: list[RGB] = [(0.30, 0.06, 0.045), (0.05, 0.10, 0.18), (0.36, 0.25, 0.11),
-                          (0.07, 0.15, 0.10), (0.40, 0.36, 0.29), (0.16, 0.07, 0.12)]
+    colours: list[RGB] = [
+        (0.30, 0.06, 0.045),
+        (0.05, 0.10, 0.18),
+        (0.36, 0.25, 0.11),
+        (0.07, 0.15, 0.10),
+        (0.40, 0.36, 0.29),
+        (0.16, 0.07, 0.12),
+    ]
     while x < x1:
         wide = rng.uniform(0.010, 0.022)
         tall = rng.uniform(0.09, 0.15)
@@ -64,8 +70,9 @@ def _plant(img: Picture, x: float, y: float, size: float, rng: np.random.Generat
         cv2.ellipse(img, centre, axes, np.degrees(ang) - 90, 0, 360, colour, -1, cv2.LINE_AA)
 
 
-def _window(img: Picture, x0: float, x1: float, y0: float, y1: float,
-            rng: np.random.Generator) -> None:
+def _window(
+    img: Picture, x0: float, x1: float, y0: float, y1: float, rng: np.random.Generator
+) -> None:
     """Daylight with blurred trees, a white frame and curtains."""
     _box(img, x0, y0, x1, y1, (1.25, 1.45, 1.7))
     for _ in range(70):

@@ -190,8 +190,26 @@ def _point(kind, p, n, col, ao, rough, eye, shadow, frame, lights, soft, spec): 
 
 @njit(cache=True, fastmath=True)
 def surfaces(  # type: ignore[no-untyped-def]
-    owner, bary, tris, pos, nrm, rest, colour, extra, kinds, iris, cloth, eye, shadow,
-    frame, lights, detail, soft, albedo, spec, mask,
+    owner,
+    bary,
+    tris,
+    pos,
+    nrm,
+    rest,
+    colour,
+    extra,
+    kinds,
+    iris,
+    cloth,
+    eye,
+    shadow,
+    frame,
+    lights,
+    detail,
+    soft,
+    albedo,
+    spec,
+    mask,
 ):
     """Shade every pixel owned by a triangle.
 
@@ -228,8 +246,7 @@ def surfaces(  # type: ignore[no-untyped-def]
                 ao *= 0.55 - 9.0 * inside
             rough = _texture(kind, r, n, col, gloss, iris, detail)
             _unit(n)
-            _point(kind, p, n, col, ao, rough, eye, shadow, frame, lights,
-                   soft[y, x], spec[y, x])
+            _point(kind, p, n, col, ao, rough, eye, shadow, frame, lights, soft[y, x], spec[y, x])
             mask[y, x] = 1.0 if kind == 0 else 0.0
             for k in range(3):
                 albedo[y, x, k] = max(0.0, col[k])
@@ -237,7 +254,19 @@ def surfaces(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=True)
 def strands(  # type: ignore[no-untyped-def]
-    owner, along, base, pos, colour, tone, occl, eye, shadow, frame, lights, gloss, out,
+    owner,
+    along,
+    base,
+    pos,
+    colour,
+    tone,
+    occl,
+    eye,
+    shadow,
+    frame,
+    lights,
+    gloss,
+    out,
 ):
     """Shade every pixel owned by a strand (Kajiya-Kay, two highlights)."""
     height, width = owner.shape
@@ -273,8 +302,13 @@ def strands(  # type: ignore[no-untyped-def]
                 body = lights[3, c] * 0.42 * sl * lit + ao * (
                     amb + 0.6 * lights[4, c] * math.sqrt(max(0.0, 1 - tf * tf))
                 )
-                shine = (1 - along[y, x] ** 4) * min(1.0, 1.3 * ao) * lit * lights[3, c] * gloss * (
-                    0.030 * high**60 + (0.38 * base_c + 0.012) * low**12
+                shine = (
+                    (1 - along[y, x] ** 4)
+                    * min(1.0, 1.3 * ao)
+                    * lit
+                    * lights[3, c]
+                    * gloss
+                    * (0.030 * high**60 + (0.38 * base_c + 0.012) * low**12)
                 )
                 edge = ao * lights[5, c] * gloss * (0.3 * base_c + 0.02) * back**9
                 out[y, x, c] = base_c * body + shine + edge

