@@ -25,7 +25,7 @@ from polydub.engines.protocols import (
 from polydub.engines.registry import engine_class
 from polydub.engines.translate import llm_local
 from polydub.engines.translate.given import GivenTranslator, match_cues, split_text
-from polydub.engines.translate.llm_local import LocalLlmTranslator, model_path, same_words
+from polydub.engines.translate.llm_local import LocalLlmTranslator, model_path, says_the_same
 from polydub.engines.translate.openai import OpenAiTranslator, parse_answer
 from polydub.engines.translate.prompts import (
     BRIEF,
@@ -492,8 +492,22 @@ def test_the_packaged_model_has_to_keep_its_words(
     assert engine.translate(request(line("a", 0, 1), shorten=known, attempt=1)) == {}
     made = engine.translate(request(line("a", 0, 1), shorten=known, attempt=2))
     assert made == {"a": "Te gusta, ¿verdad?"}
-    assert same_words("我要去", "我现在要走", "zh") == pytest.approx(2 / 3)
-    assert same_words("...", "x", "es") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "language", "same"),
+    [
+        ("Queremos saber por qué.", "Queremos entender por qué.", "es", True),
+        ("La dejó ayer.", "Salió de la casa esta mañana.", "es", False),
+        ("Me gusta mucho, ¿no?", "Te gusta mucho, ¿no?", "es", True),
+        ("Me gusta, ¿no?", "Te gusta mucho, ¿no?", "es", False),
+        ("...", "...", "es", False),
+        ("我现在要去那里", "我现在就必须要走到那里", "zh", True),
+        ("他现在不来这里", "我现在就必须要走到那里", "zh", False),
+    ],
+)
+def test_words_that_were_not_there_before(text: str, known: str, language: str, same: bool) -> None:
+    assert says_the_same(text, known, language) is same
 
 
 def test_a_failing_model_is_an_engine_error(
