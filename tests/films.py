@@ -66,6 +66,7 @@ def write_film(
     *,
     fps: Fraction = Fraction(25),
     audio: bool = True,
+    layout: str = "mono",
 ) -> Path:
     """Write the beats as H.264 and AAC."""
     rate = 48000
@@ -74,7 +75,7 @@ def write_film(
             "libx264", rate=fps, options={"crf": "18", "preset": "ultrafast"}
         )
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        sound = container.add_stream("aac", rate=rate, layout="mono") if audio else None
+        sound = container.add_stream("aac", rate=rate, layout=layout) if audio else None
         for beat in beats:
             for number in range(round(beat.seconds * fps)):
                 frame = av.VideoFrame.from_ndarray(draw(beat, number), format="rgb24")
@@ -83,8 +84,8 @@ def write_film(
         if sound is not None:
             samples = np.concatenate([talk(beat, rate) for beat in beats])
             for start in range(0, len(samples), 1024):
-                chunk = samples[None, start : start + 1024]
-                frame = av.AudioFrame.from_ndarray(chunk, format="fltp", layout="mono")
+                chunk = np.stack([samples[start : start + 1024]] * (2 if layout == "stereo" else 1))
+                frame = av.AudioFrame.from_ndarray(chunk, format="fltp", layout=layout)
                 frame.sample_rate, frame.pts = rate, start
                 container.mux(sound.encode(frame))
             container.mux(sound.encode())

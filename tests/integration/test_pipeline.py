@@ -14,6 +14,7 @@ from polydub.engines.fakes import FakeRecognizer, FakeSynthesizer, register_fake
 from polydub.errors import EngineError, InputError, ProjectError
 from polydub.media.audio import open_waveform
 from polydub.media.frames import FrameSource
+from polydub.media.loudness import integrated_loudness
 from polydub.media.probe import probe
 from polydub.pipeline.events import STAGES, Event
 from tests.films import Beat, write_film
@@ -92,6 +93,17 @@ def test_the_old_voices_are_gone_and_the_new_ones_are_there(film: Path) -> None:
     old, new = spectrum[145:156].max(), spectrum[135:145].max()
     assert new > 3 * old
     assert abs(float(audio.duration) - 7.2) < 0.05
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo"])
+def test_the_dub_is_as_loud_as_the_dialogue(tmp_path: Path, layout: str) -> None:
+    film = write_film(tmp_path / "talk.mp4", layout=layout)
+    result = api.dub(film, options(lips=False))
+    (before,) = (result.project / "cache" / "audio").glob("*/audio.wav")
+    (after,) = (result.project / "cache" / "mix").glob("*/dub.wav")
+    old, new = (integrated_loudness(open_waveform(path)) for path in (before, after))
+    # takes are steady tones where the lines were bursts: the film gates them a little differently
+    assert new == pytest.approx(old, abs=1.5)
 
 
 def test_a_second_run_makes_nothing_again(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:

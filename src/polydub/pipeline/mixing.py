@@ -100,10 +100,17 @@ def _levelled(
             continue
         audio = resample(item.take.audio, RATE)
         usual = _median([loudness[x.id] for x in script.lines_of(line.speaker) if x.id in spoken])
-        gain = line_gain(loudness[line.id], usual, integrated_loudness(audio), options)
+        heard = integrated_loudness(_as_mixed(audio, dialogue.channels))
+        gain = line_gain(loudness[line.id], usual, heard, options)
         start = to_samples(item.placement.start, RATE)
         takes.append(PlacedTake(line.id, start, audio.samples, gain))
     return takes
+
+
+def _as_mixed(audio: Waveform, channels: int) -> Waveform:
+    """Mono ``audio`` in every channel, as the mix plays it: BS.1770 adds up the channels' power,
+    so the same take measures 3 dB more in stereo."""
+    return Waveform(np.repeat(audio.samples[:, None], channels, axis=1), audio.rate)
 
 
 def _solid(waveform: Waveform) -> Waveform:
