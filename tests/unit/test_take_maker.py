@@ -10,9 +10,10 @@ import pytest
 
 from polydub.engines.fakes import register_fakes
 from polydub.model import Line, Span, Translation, VoiceChoice, Word
+from polydub.pipeline.casting import Profiles
 from polydub.pipeline.options import DubOptions
 from polydub.pipeline.run import Engines, Run
-from polydub.pipeline.voices import Profiles, TakeMaker, is_neutral
+from polydub.pipeline.takes import TakeMaker, is_neutral
 from polydub.project.folder import Project
 from polydub.stages.fit import FitOptions, find_slots
 

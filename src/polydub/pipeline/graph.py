@@ -21,6 +21,7 @@ from polydub.pipeline.analysis import (
     see,
     separate_sound,
 )
+from polydub.pipeline.casting import cast_stage
 from polydub.pipeline.mixing import DubTrack, mix_dub
 from polydub.pipeline.outputs import OutputRecord, check_output, record_output
 from polydub.pipeline.picture import Lips, render_lips
@@ -34,13 +35,8 @@ from polydub.pipeline.scripting import (
     report_problems,
     settle_script,
 )
+from polydub.pipeline.takes import Spoken, TakeMaker, speak_lines
 from polydub.pipeline.translating import translate_script
-from polydub.pipeline.voices import (
-    Spoken,
-    TakeMaker,
-    cast_stage,
-    speak_lines,
-)
 from polydub.project.cache import digest
 from polydub.project.subtitles import cues_of, write_srt, write_vtt
 from polydub.project.translation_file import GivenTranslation, read_translation

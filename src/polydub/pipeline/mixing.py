@@ -14,7 +14,7 @@ from polydub.media.loudness import integrated_loudness
 from polydub.model import Samples, Script, Span, Waveform, merge
 from polydub.pipeline.analysis import RATE, VERSION, Analysis
 from polydub.pipeline.run import Run, StageProgress
-from polydub.pipeline.voices import Spoken
+from polydub.pipeline.takes import Spoken
 from polydub.project.cache import digest
 from polydub.stages.mix import (
     MixOptions,

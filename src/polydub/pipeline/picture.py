@@ -18,7 +18,7 @@ from polydub.model import Decision, FaceTrack, Image, Script
 from polydub.pipeline.analysis import VERSION, Analysis
 from polydub.pipeline.mixing import DubTrack
 from polydub.pipeline.run import Run
-from polydub.pipeline.voices import Spoken
+from polydub.pipeline.takes import Spoken
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
 from polydub.stages.lips import plan_lip_spans

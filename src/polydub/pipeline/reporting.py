@@ -18,9 +18,10 @@ from polydub.media.audio import open_waveform
 from polydub.media.clip import opus_clip
 from polydub.model import Line, LineReport, Report, Script, Voiceprint
 from polydub.pipeline.analysis import Analysis
+from polydub.pipeline.casting import Profiles
 from polydub.pipeline.listening import listen_to
 from polydub.pipeline.run import Run
-from polydub.pipeline.voices import Profiles, Spoken
+from polydub.pipeline.takes import Spoken
 
 
 def measure_line(

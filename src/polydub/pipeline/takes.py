@@ -1,45 +1,32 @@
-"""Right of the Script, part one: translations, casting, takes."""
+"""Right of the Script: natural speech, fitted speech, finished takes. All cached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from polydub.engines.protocols import (
     Speech,
-    StylePrint,
 )
 from polydub.errors import EngineError
-from polydub.media.audio import open_waveform, resample, write_waveform
+from polydub.media.audio import open_waveform, write_waveform
 from polydub.model import (
     Decision,
     Line,
     Phone,
     Placement,
     Script,
-    Span,
-    Speaker,
     Take,
     VoiceChoice,
-    Voiceprint,
-    Waveform,
 )
-from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
+from polydub.pipeline.analysis import VERSION
+from polydub.pipeline.casting import Profiles, spoken_text
 from polydub.pipeline.listening import listen_to
 from polydub.pipeline.run import Run, StageProgress
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
-from polydub.stages.cast import (
-    VoiceProfile,
-    assign_styles,
-    best_audition,
-    shortlist,
-    tune_voice,
-)
 from polydub.stages.fit import (
     Fit,
     FitOptions,
@@ -60,204 +47,6 @@ class Spoken:
     take: Take
     placement: Placement
     folder: Path
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Profiles:
-    """What every speaker sounds like, each with clean reference sound (16 kHz mono)."""
-
-    by_speaker: dict[str, VoiceProfile]
-    references: dict[str, Waveform]
-    key: str
-
-    def others(self, speaker: str) -> list[Voiceprint]:
-        """The voiceprints of everybody else."""
-        return [p.voiceprint for name, p in self.by_speaker.items() if name != speaker]
-
-
-def speaker_profiles(run: Run, analysis: Analysis, script: Script) -> Profiles:
-    """Voiceprints of the cast from their reference spans."""
-    audio = open_waveform(analysis.sound.speech)
-    spans = {speaker.id: _reference_spans(speaker, script) for speaker in script.cast}
-
-    def make(work: Path) -> None:
-        embedder = run.engines.get("voiceprint")
-        prints = {
-            speaker: embedder.embed(_joined(audio, own)) for speaker, own in spans.items() if own
-        }
-        save(work / "prints.json", {name: value.tolist() for name, value in prints.items()})
-
-    identity = run.engines.identity("voiceprint")
-    key = digest(VERSION, analysis.key, identity, spans)
-    folder, _ = run.ensure("profiles", key, make=make)
-    stored: dict[str, list[float]] = load(folder / "prints.json", dict[str, list[float]])
-    profiles = {
-        speaker.id: VoiceProfile(
-            speaker.id,
-            np.asarray(stored[speaker.id], np.float32),
-            speaker.pitch_hz,
-            speaker.gender,
-        )
-        for speaker in script.cast
-        if speaker.id in stored
-    }
-    references = {name: _joined(audio, own) for name, own in spans.items() if own}
-    return Profiles(profiles, references, key)
-
-
-def _reference_spans(speaker: Speaker, script: Script) -> tuple[Span, ...]:
-    if speaker.references:
-        return speaker.references
-    lines = sorted(script.lines_of(speaker.id), key=lambda line: -line.span.duration)
-    return tuple(line.span for line in lines[:4] if line.span.duration > 0)
-
-
-def _joined(audio: Waveform, spans: Sequence[Span]) -> Waveform:
-    parts = [audio.cut(span).samples for span in spans]
-    joined = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    return Waveform(np.ascontiguousarray(joined, np.float32), audio.rate)
-
-
-def cast_stage(
-    run: Run, analysis: Analysis, script: Script, language: str
-) -> tuple[Profiles, dict[str, VoiceChoice]]:
-    """What every speaker sounds like, and the voice that each one gets."""
-    with run.stage("cast", total=len(script.cast)) as progress:
-        profiles = speaker_profiles(run, analysis, script)
-        return profiles, cast_voices(run, script, profiles, language, progress)
-
-
-def cast_voices(
-    run: Run, script: Script, profiles: Profiles, language: str, progress: StageProgress
-) -> dict[str, VoiceChoice]:
-    """One voice per speaker. A voice that the script already names for this engine stays."""
-    engine = run.engines.name("speak")
-    named = {
-        speaker.id: speaker.voices[language]
-        for speaker in script.cast
-        if language in speaker.voices and speaker.voices[language].engine == engine
-    }
-    speaking = [s.id for s in script.cast if script.lines_of(s.id)]
-    wanted = [p for name, p in profiles.by_speaker.items() if name in speaking]
-    if all(profile.speaker in named for profile in wanted):
-        return named
-    taken = {name: choice.style for name, choice in named.items()}
-    bank = run.engines.get("speak").bank(language)
-    styles = assign_styles(wanted, bank, taken=taken)
-    identities = [run.engines.identity(kind) for kind in ("speak", "convert", "voiceprint")]
-    chosen: dict[str, VoiceChoice] = dict(named)
-    for name, style in styles.items():
-        used = {choice.style for choice in chosen.values()}
-        used |= {other.name for speaker, other in styles.items() if speaker not in (*chosen, name)}
-        profile = profiles.by_speaker[name]
-        candidates = shortlist(profile, wanted, bank, first=style, taken=used)
-        chosen[name] = _cached_tuning(
-            run, script, profiles, (name, language), candidates, identities
-        )
-        progress.step(name)
-    for name in speaking:
-        if name not in chosen:
-            chosen[name] = _default_voice(run, script.speaker(name), chosen, language)
-    return chosen
-
-
-def _default_voice(
-    run: Run, speaker: Speaker, chosen: Mapping[str, VoiceChoice], language: str
-) -> VoiceChoice:
-    """The best free style for a speaker of whom there is too little sound to match a voice."""
-    styles = run.engines.get("speak").styles(language)
-    taken = {choice.style for choice in chosen.values()}
-    free = [style for style in styles if style.name not in taken] or list(styles)
-    fitting = [style for style in free if speaker.gender in (None, style.gender)] or free
-    note = "too little clean speech to match a voice: a default voice was given"
-    run.decide(Decision("speak", speaker.id, "fallback", note))
-    return VoiceChoice(run.engines.name("speak"), fitting[0].name)
-
-
-def _cached_tuning(
-    run: Run,
-    script: Script,
-    profiles: Profiles,
-    who: tuple[str, str],
-    candidates: Sequence[StylePrint],
-    identities: list[str],
-) -> VoiceChoice:
-    name, language = who
-
-    def make(work: Path) -> None:
-        try:
-            choice = _tuned(run, script, profiles, who, candidates)
-        except EngineError as error:  # an audition that fails must not cost the film
-            note = f"the audition failed, so the voice is not tuned: {error.message}"
-            run.decide(Decision("speak", name, "fallback", note))
-            choice = VoiceChoice(run.engines.name("speak"), candidates[0].name)
-        save(work / "voice.json", choice)
-
-    names = [style.name for style in candidates]
-    folder, _ = run.ensure(
-        "cast", VERSION, profiles.key, identities, language, name, names, make=make
-    )
-    choice: VoiceChoice = load(folder / "voice.json", VoiceChoice)
-    return choice
-
-
-AUDITION_LENGTH = 90
-"""Letters of an audition, about five seconds: voiceprints of shorter pieces are unsure."""
-
-
-def _tuned(
-    run: Run,
-    script: Script,
-    profiles: Profiles,
-    who: tuple[str, str],
-    candidates: Sequence[StylePrint],
-) -> VoiceChoice:
-    """The nearest of the candidate styles, heard reading the speaker's own lines, then tuned."""
-    name, language = who
-    engine = run.engines.name("speak")
-    text = _audition_text(script, name, language)
-    if not text:
-        return VoiceChoice(engine, candidates[0].name)
-    synthesizer, embedder = run.engines.get("speak"), run.engines.get("voiceprint")
-    auditions = [
-        speak_phrases(synthesizer, [Phrase(text)], language=language, style=style.name).audio
-        for style in candidates
-    ]
-    keys = [digest("audition", engine, style.name, language, text) for style in candidates]
-    heard = [
-        listen_to(run, key, audio, language) for key, audio in zip(keys, auditions, strict=True)
-    ]
-    profile, others = profiles.by_speaker[name], profiles.others(name)
-    errors = [item.error(text, language) for item in heard]
-    best = best_audition([item.voiceprint for item in heard], errors, profile, others)
-    converter = run.engines.get("convert")
-    return tune_voice(
-        VoiceChoice(engine, candidates[best].name),
-        auditions[best],
-        audition_pitch=converter.median_pitch(auditions[best]),
-        reference=profiles.references[name],
-        profile=profile,
-        others=others,
-        converter=converter,
-        embedder=embedder,
-        resample=lambda audio: resample(audio, SPEECH_RATE),
-    )
-
-
-def _audition_text(script: Script, name: str, language: str) -> str:
-    """Whole lines of the speaker, the longest first, until there is enough to judge a voice by."""
-    texts = [spoken_text(line, language) for line in script.lines_of(name)]
-    chosen: list[str] = []
-    for text in sorted(texts, key=lambda text: (-len(text), text)):
-        if text and sum(map(len, chosen)) < AUDITION_LENGTH:
-            chosen.append(text)
-    return " ".join(chosen)[: 2 * AUDITION_LENGTH]
-
-
-def spoken_text(line: Line, language: str) -> str:
-    """What is to be spoken for a line; empty when it has no usable translation."""
-    translation = line.translations.get(language)
-    return translation.text if translation and translation.status != "untranslated" else ""
 
 
 UNDERSTOOD = 0.1
