@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from polydub.engines.protocols import Capabilities, LineToTranslate, TranslationRequest, Translator
 from polydub.errors import EngineError
 from polydub.model import Decision, Line, Script, Translation, TranslationStatus
-from polydub.model.language import same_language
+from polydub.model.language import is_spaced, same_language
 from polydub.stages.translation_check import cleaned, problem
+from polydub.stages.translation_clauses import as_sentence_part, clauses
 from polydub.stages.translation_length import (
     fitting_letters,
     keeps_facts,
@@ -39,7 +40,9 @@ class TranslateOptions:
 
     A translation whose estimated speech is more than ``spare`` over the line's time at
     ``max_speed`` is asked for ``shorten`` times more; what is shorter than ``least`` of the first
-    one has lost its meaning.
+    one has lost its meaning. A draft that would fill less than ``covers`` of its line has probably
+    lost a clause (a film line of two sentences came back as one of them): its clauses are then
+    translated one by one.
     """
 
     batches: tuple[int, ...] = (8, 3, 1)
@@ -51,6 +54,7 @@ class TranslateOptions:
     max_speed: float = 1.2
     spare: float = 0.05
     least: float = 0.45
+    covers: float = 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class _Job:
             if not open_lines or self._failures >= self._options.patience:
                 break
         self._shorten()
+        self._complete()
         decisions = [self._give_up(line) for line in open_lines]
         ordered = {line.id: self._done[line.id] for line in self._script.lines}
         return TranslationOutcome(ordered, (*self._about_film(), *decisions))
@@ -187,6 +192,41 @@ class _Job:
                 for line, text, what in self._judged(batch, answers):
                     if not what and self._is_better(line, text, first[line.id]):
                         self._done[line.id] = replace(self._done[line.id], text=text)
+
+    def _complete(self) -> None:
+        """Ask a draft engine clause by clause for lines of which it seems to have lost a part."""
+        if self._status != "draft":
+            return
+        for line in self._fresh:
+            spoken = spoken_seconds(line, self._done[line.id].text, self._target)
+            parts = clauses(line.text)
+            enough = self._options.covers * float(line.span.duration)
+            if len(parts) < 2 or not 0 < spoken < enough:
+                continue
+            whole = self._by_clauses(line, parts)
+            now = spoken_seconds(line, whole, self._target) if whole else 0.0
+            if spoken < now <= self._time(line) * (1 + self._options.spare):
+                self._done[line.id] = replace(self._done[line.id], text=whole)
+
+    def _by_clauses(self, line: Line, parts: Sequence[str]) -> str:
+        """The joined translations of the clauses of a line, ``""`` when one of them is unsound."""
+        pieces = [replace(line, id=f"{line.id}#{n}", text=part) for n, part in enumerate(parts)]
+        asked = tuple(
+            LineToTranslate(piece.id, piece.text, line.speaker, 0.0, line.span) for piece in pieces
+        )
+        answers = self._answers(
+            TranslationRequest(
+                self._script.language, self._target, asked, glossary=self._options.glossary
+            )
+        )
+        if isinstance(answers, EngineError):
+            return ""
+        texts = [self._text(answers, piece) for piece in pieces]
+        if any(self._check(text, piece) for text, piece in zip(texts, pieces, strict=True)):
+            return ""
+        joined = [as_sentence_part(t, part) for t, part in zip(texts, parts, strict=True)]
+        whole = (" " if is_spaced(self._target) else "").join(joined)
+        return "" if self._check(whole, line) else whole
 
     def _too_long(self, line: Line) -> bool:
         limit = self._time(line) * (1 + self._options.spare)
