@@ -124,8 +124,8 @@ def edit_one_line(project: Path, target: str) -> None:
     for line in script["lines"]:
         translation = line.get("translations", {}).get(target)
         if translation and translation["text"]:
-            words = translation["text"].split()
-            translation["text"] = " ".join([words[-1].strip(".?!").capitalize(), *words[:-1]]) + "."
+            words = translation["text"].rstrip(".?!").split()
+            translation["text"] = " ".join(words[:-1]) + "."  # one word less: the smallest edit
             break
     path.write_text(json.dumps(script, ensure_ascii=False, indent=2))
 

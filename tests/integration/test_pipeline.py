@@ -238,7 +238,7 @@ def test_bad_input_is_one_clear_error(tmp_path: Path) -> None:
         api.dub(film, options(targets=("de",)))
     assert unsupported.value.code == "DUB-E203"
     with pytest.raises(EngineError) as unknown:
-        api.dub(film, options(engines={"speak": "nobody"}))
+        api.dub(film, options(engines={**register_fakes(), "speak": "nobody"}))
     assert unknown.value.code == "DUB-E201"
 
 
@@ -267,3 +267,20 @@ def test_two_languages_share_one_analysis(film: Path, tmp_path: Path) -> None:
     assert [o.video.name for o in result.outputs] == ["talk.es.mp4", "talk.zh.mp4"]
     line = script_of(result.project)["lines"][0]
     assert set(line["translations"]) == {"es", "zh"}
+
+
+def test_without_a_translator_every_way_to_get_one_is_told(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from polydub.engines import registry
+
+    class Absent:
+        capabilities = replace(FakeSynthesizer.capabilities, requires=("no_such_package_anywhere",))
+
+    registry.register("translate", "absent", Absent)
+    with pytest.raises(EngineError) as caught:
+        api.dub(film, options(engines={**register_fakes(), "translate": "absent"}))
+    assert caught.value.code == "DUB-E202"
+    assert all(
+        way in caught.value.hint for way in ("--translation", "openai", "--llm-model", "draft")
+    )

