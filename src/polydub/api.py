@@ -61,8 +61,8 @@ def dub(
     video: str | Path,
     options: DubOptions,
     *,
-    output: Path | None = None,
-    project: Path | None = None,
+    output: str | Path | None = None,
+    project: str | Path | None = None,
     overwrite: bool = False,
     on_event: EventSink | None = None,
 ) -> DubResult:
@@ -76,7 +76,8 @@ def dub(
     options = options.normalised()
     if not options.targets:
         raise InputError("No target language was given.", hint="Add --to es.", code="DUB-E105")
-    opened = Project.for_source(Path(video), project)
+    opened = Project.for_source(Path(video), Path(project) if project else None)
+    output = Path(output) if output else None
     return _produce_all(opened, options, output, overwrite=overwrite, on_event=on_event)
 
 
@@ -175,14 +176,18 @@ def _produce_all(
     on_event: EventSink | None,
 ) -> DubResult:
     from polydub.pipeline import graph
+    from polydub.pipeline.analysis import probe_source
 
     targets = {tag: _output_path(project, options, output, tag) for tag in options.targets}
     outputs = []
     with _run(project, options, on_event) as run:
         for language, path in targets.items():
             graph.require_free_output(run, path, overwrite=overwrite)
-            graph.check_engines(run, ("translate", "speak", "convert"), language)
+            graph.check_engines(run, ("speak", "convert"), language)
             graph.check_language(run, language)
+        probe_source(run)  # a bad film is told before a missing translator
+        for language in targets:
+            graph.check_engines(run, ("translate",), language)
             if options.engine("translate", language) == "given":
                 graph.given_translation(run, language)  # an unreadable file fails now, not later
         watch = Stopwatch()

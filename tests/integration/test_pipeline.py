@@ -188,6 +188,53 @@ def test_a_given_translation_is_used_by_time(film: Path, tmp_path: Path) -> None
     assert texts == ["uno", "dos", "tres"]
 
 
+GIVEN = (
+    "1\n00:00:00,400 --> 00:00:02,400\nuno\n\n2\n00:00:02,800 --> 00:00:04,800\ndos\n\n"
+    "3\n00:00:05,200 --> 00:00:06,800\ntres\n"
+)
+
+
+def given(srt: Path) -> api.DubOptions:
+    engines = {k: v for k, v in register_fakes().items() if k != "translate"}
+    return options(engines=engines, translations={"es": srt}, lips=False)
+
+
+def test_an_edited_line_wins_over_the_translation_file(film: Path, tmp_path: Path) -> None:
+    srt = tmp_path / "t.srt"
+    srt.write_text(GIVEN)
+    result = api.dub(film, given(srt))
+    script = script_of(result.project)
+    script["lines"][1]["translations"]["es"]["text"] = "dos y medio"
+    (result.project / "script.json").write_text(json.dumps(script))
+    srt.write_text(GIVEN.replace("tres", "cuatro"))
+    for _ in range(2):
+        api.render(result.project)
+        texts = [x["translations"]["es"]["text"] for x in script_of(result.project)["lines"]]
+        assert texts == ["uno", "dos y medio", "cuatro"]
+
+
+def test_subtitles_of_others_are_never_written_over(film: Path) -> None:
+    own = film.with_name("talk.es.srt")
+    own.write_text(GIVEN)
+    precious = film.with_name("talk.es.en.srt")
+    precious.write_text("precious")
+    (output,) = api.dub(film, given(own)).outputs
+    assert own.read_text() == GIVEN and precious.read_text() == "precious"
+    assert [path.name for path in output.subtitles] == ["talk.es.dub.srt", "talk.es.en.dub.srt"]
+    api.dub(film, given(own), overwrite=True)
+    assert own.read_text() == GIVEN  # the input stays even when overwriting is asked for
+
+
+def test_an_unknown_voice_in_the_script_is_an_error(film: Path) -> None:
+    result = api.dub(film, options(lips=False))
+    script = script_of(result.project)
+    script["cast"][0]["voices"]["es"]["style"] = "nobody"
+    (result.project / "script.json").write_text(json.dumps(script))
+    with pytest.raises(ProjectError, match="nobody") as caught:
+        api.render(result.project)
+    assert caught.value.code == "DUB-E303" and "low" in caught.value.hint
+
+
 def test_a_line_that_is_not_translated_keeps_its_original_sound(film: Path) -> None:
     engines = register_fakes()
     from polydub.engines import registry

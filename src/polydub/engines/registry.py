@@ -113,7 +113,7 @@ def load(kind: str, name: str, **options: Any) -> Any:
         extra = cls.capabilities.extra or "offline"
         raise EngineError(
             f"The {kind} engine '{name}' needs {', '.join(missing)}, which is not installed.",
-            hint=f'Install it with: pip install "polydub[{extra}]"',
+            hint=f'Install it in the checkout: pip install -c constraints.txt -e ".[{extra}]"',
             code="DUB-E202",
         )
     return cls(**options)

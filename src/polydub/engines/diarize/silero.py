@@ -130,7 +130,7 @@ def _packaged_model() -> Path:
     if spec is None or spec.origin is None:
         raise EngineError(
             "The Silero VAD model comes with the package 'faster-whisper', which is not installed.",
-            hint='Install it with: pip install "polydub[speech]"',
+            hint='Install it with: pip install -c constraints.txt -e ".[speech]"',
             code="DUB-E202",
         )
     return Path(spec.origin).parent / "assets" / "silero_vad_v6.onnx"

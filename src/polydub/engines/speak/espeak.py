@@ -105,7 +105,7 @@ def _require_package() -> None:
     if importlib.util.find_spec("espeakng_loader") is None:
         raise EngineError(
             "Pronouncing this language needs espeak-ng, which is not installed.",
-            hint='Install it with: pip install "polydub[espeak]" (GPL-3.0, runs on its own)',
+            hint='Install it (GPL-3.0): pip install -c constraints.txt -e ".[espeak]"',
             code="DUB-E202",
         )
 

