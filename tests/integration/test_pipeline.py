@@ -213,6 +213,17 @@ def test_an_edited_line_wins_over_the_translation_file(film: Path, tmp_path: Pat
         assert texts == ["uno", "dos y medio", "cuatro"]
 
 
+def test_a_given_translation_stays_when_an_engine_is_chosen_later(
+    film: Path, tmp_path: Path
+) -> None:
+    srt = tmp_path / "t.srt"
+    srt.write_text(GIVEN)
+    result = api.dub(film, given(srt))
+    api.render(result.project, {"engines": {"translate": "fake"}})
+    texts = [x["translations"]["es"]["text"] for x in script_of(result.project)["lines"]]
+    assert texts == ["uno", "dos", "tres"]
+
+
 def test_subtitles_of_others_are_never_written_over(film: Path) -> None:
     own = film.with_name("talk.es.srt")
     own.write_text(GIVEN)

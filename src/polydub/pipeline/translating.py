@@ -36,8 +36,9 @@ def is_current(line: Line, language: str, engine: str) -> bool:
     if translation is None or translation.status == "untranslated" or not translation.text.strip():
         return False
     source, _, made = translation.origin.partition(":")
-    if source and made == fingerprint(translation.text) and translation.engine != engine:
-        return False
+    untouched = bool(source) and made == fingerprint(translation.text)
+    if untouched and translation.status != "given" and translation.engine != engine:
+        return False  # another machine is asked now; what a person gave stays
     return source in ("", fingerprint(line.text)) or made != fingerprint(translation.text)
 
 
