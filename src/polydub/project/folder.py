@@ -35,18 +35,10 @@ class ProjectFile:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, streamed."""
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _digest_by_blocks(file)
-        )
-
-
-def _digest_by_blocks(file: Any) -> str:
     state = hashlib.sha256()
-    while block := file.read(1 << 20):
-        state.update(block)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            state.update(block)
     return state.hexdigest()
 
 
