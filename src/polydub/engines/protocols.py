@@ -13,6 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from polydub.model import (
     Detection,
     FacePrint,
@@ -35,7 +38,9 @@ Kind = Literal[
     "faces",
     "identify-face",
     "vad",
+    "segment",
     "voiceprint",
+    "active-speaker",
     "recognize",
     "translate",
     "speak",
@@ -48,7 +53,9 @@ KINDS: tuple[Kind, ...] = (
     "faces",
     "identify-face",
     "vad",
+    "segment",
     "voiceprint",
+    "active-speaker",
     "recognize",
     "translate",
     "speak",
@@ -148,6 +155,60 @@ class VoiceActivityDetector(Protocol):
 
     def detect(self, audio: Waveform) -> list[Span]:
         """Speech spans of mono 16 kHz ``audio``, sorted, not overlapping."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalActivity:
+    """Who talks in one window of the film, by speakers that are local to the window.
+
+    ``activity`` ``[frames, speakers]``: probability (0..1) that a local speaker talks; frame ``i``
+    is centred at ``span.start + (i + 1/2) * step``. Column order means nothing across windows, and
+    windows may overlap in time.
+    """
+
+    span: Span
+    step: Fraction
+    activity: npt.NDArray[np.float32]
+
+
+@runtime_checkable
+class SpeechSegmenter(Protocol):
+    """Tells apart simultaneous and consecutive speakers inside short windows."""
+
+    capabilities: Capabilities
+
+    def segment(self, audio: Waveform) -> Iterator[LocalActivity]:
+        """Windows over all of mono 16 kHz ``audio``, by time; streamed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TalkingFace:
+    """One face track with the sound of its time, to be judged.
+
+    ``audio`` is mono 16 kHz and starts with the track's first frame; ``times`` are the frame times
+    ``[frames]`` in seconds from there; ``crops(size)`` gives RGB face crops
+    ``[frames, size, size, 3]`` uint8, decoded only when called.
+    """
+
+    track: FaceTrack
+    audio: Waveform
+    times: npt.NDArray[np.float64]
+    crops: Callable[[int], npt.NDArray[np.uint8]]
+
+
+@runtime_checkable
+class ActiveSpeakerScorer(Protocol):
+    """Tells whether the face that is seen is the one that is heard."""
+
+    capabilities: Capabilities
+
+    def score(self, face: TalkingFace) -> npt.NDArray[np.float32]:
+        """Log-odds ``[frames]`` that this face utters the speech heard then; NaN = cannot tell.
+
+        Calibrated: where it says ``x``, the share of talking frames is ``1 / (1 + exp(-x))``.
+        """
         ...
 
 
