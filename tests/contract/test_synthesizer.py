@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from polydub.engines.protocols import Capabilities, Speech, SpeechRequest, Synthesizer
+from polydub.engines.protocols import (
+    Capabilities,
+    LengthPredictor,
+    Speech,
+    SpeechRequest,
+    Synthesizer,
+)
 from polydub.engines.registry import missing_requirements
 from polydub.engines.speak.kokoro import KokoroSynthesizer
 from polydub.errors import EngineError
@@ -128,3 +135,17 @@ def test_odd_texts_do_not_crash(engine: Synthesizer, text: str) -> None:
     spoken = engine.speak(SpeechRequest(text, "en", engine.styles("en")[0].name))
     assert spoken.audio.duration > 0
     assert spoken.phones[-1].span.end == spoken.audio.duration
+
+
+@pytest.mark.parametrize(("text", "language"), [("I heard the noise.", "en"), ("¡Vete ya!", "es")])
+def test_a_foretold_length_is_near_the_real_one(
+    engine: Synthesizer, text: str, language: str
+) -> None:
+    if not isinstance(engine, LengthPredictor):
+        pytest.skip("this engine cannot tell lengths")
+    request = SpeechRequest(text, language, engine.styles(language)[0].name)
+    real = float(engine.speak(request).audio.duration)
+    assert engine.seconds(request) == pytest.approx(real, abs=0.15)
+    assert engine.seconds(replace(request, speed=1.3)) < engine.seconds(request)
+    with pytest.raises(EngineError):
+        engine.seconds(replace(request, text=" "))

@@ -184,3 +184,20 @@ def test_whole_numbers_are_spelt_and_nothing_else(text: str, language: str, spel
 def test_a_digit_for_a_spoken_number_is_no_error() -> None:
     assert word_error_rate("hace diez minutos", "hace 10 minutos", "es") == 0
     assert word_error_rate("hace diez minutos", "hace 12 minutos", "es") > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("I am dead and you will not go.", "I'm dead and you won't go"),
+        ("It is Anna's. Let us go, they have left.", "it's Anna’s let's go they've left"),
+        ("I cannot, she would not.", "I can't she wouldn't"),
+    ],
+)
+def test_english_contractions_are_the_words_they_stand_for(said: str, heard: str) -> None:
+    assert word_error_rate(said, heard, "en") == 0
+
+
+def test_other_languages_keep_their_apostrophes() -> None:
+    assert word_error_rate("l'ami d'Anna", "lami danna", "fr") == 0
+    assert word_error_rate("c'est m'sieur", "cest msieur", "fr") == 0

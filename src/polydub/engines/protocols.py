@@ -345,6 +345,18 @@ class Synthesizer(Protocol):
 
 
 @runtime_checkable
+class LengthPredictor(Protocol):
+    """A synthesiser that knows how long its speech will be without making it."""
+
+    def seconds(self, request: SpeechRequest) -> float:
+        """About how long ``speak`` would take to say this (a few per cent), in seconds.
+
+        Raises as ``speak`` does.
+        """
+        ...
+
+
+@runtime_checkable
 class VoiceConverter(Protocol):
     """Moves a synthetic voice towards a reference voice, keeping the timing."""
 

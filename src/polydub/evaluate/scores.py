@@ -25,6 +25,7 @@ from statistics import median
 
 import numpy as np
 
+from polydub.evaluate.contractions import expand_contractions
 from polydub.evaluate.numbers import spell_numbers
 from polydub.model import LineReport, Span, Voiceprint
 from polydub.model.language import is_spaced
@@ -65,12 +66,16 @@ def normalise(text: str) -> str:
 def word_error_rate(reference: str, hypothesis: str, language: str = "en") -> float:
     """Word errors / words of ``reference``, after :func:`normalise`.
 
-    Whole numbers are compared as words of ``language`` (:func:`spell_numbers`). May exceed 1 when
-    much is inserted. An empty reference counts as one word.
+    Whole numbers are compared as words of ``language`` (:func:`spell_numbers`), English
+    contractions written out (:func:`expand_contractions`). May exceed 1 when much is inserted. An
+    empty reference counts as one word.
     """
-    words = normalise(spell_numbers(reference, language)).split()
-    heard = normalise(spell_numbers(hypothesis, language)).split()
+    words, heard = (_compared_words(text, language) for text in (reference, hypothesis))
     return edit_distance(words, heard) / max(1, len(words))
+
+
+def _compared_words(text: str, language: str) -> list[str]:
+    return normalise(expand_contractions(spell_numbers(text, language), language)).split()
 
 
 def character_error_rate(reference: str, hypothesis: str, language: str = "zh") -> float:

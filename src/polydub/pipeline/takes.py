@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from polydub.engines.protocols import (
-    Speech,
-)
+from polydub.engines.protocols import LengthPredictor, Speech
 from polydub.errors import EngineError
 from polydub.media.audio import open_waveform, write_waveform
 from polydub.model import (
@@ -37,7 +35,7 @@ from polydub.stages.fit import (
     place,
     talked_over,
 )
-from polydub.stages.speak import Phrase, plan_phrases, speak_phrases
+from polydub.stages.speak import Phrase, measure_phrases, plan_phrases, speak_phrases
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +55,10 @@ itself gets wrong (WER 5.7 % on film, 11 % on short Spanish lines of a native vo
 GARBLED = 0.25
 """Beyond this error a take is tried again and again; below it one more attempt must do: what two
 takes both lose is mostly the recogniser's own mistake, such as a foreign name."""
+
+
+MISJUDGED = 0.92
+"""Sped-up speech shorter than this share of what was foretold is said again, more slowly."""
 
 
 def is_neutral(choice: VoiceChoice) -> bool:
@@ -94,10 +96,31 @@ class TakeMaker:
             return natural
         scale = max(Fraction(0), (room - (natural - pause)) / pause)
         self._pause_scale[line.id] = round(float(scale), 2)
-        return self.speech(line, 1.0)[0].audio.duration
+        return self.natural(line)[0]
 
-    def speech(self, line: Line, speed: float) -> tuple[Speech, str, bool]:
-        """``(speech, key, cached)`` of a line at an engine rate, in the plain style."""
+    def natural(self, line: Line) -> tuple[Fraction, bool]:
+        """``(seconds, cached)`` of a line at rate 1.
+
+        A synthesiser that can tell the length beforehand is only asked; another one has to speak.
+        """
+        phrases = self.phrases(line)
+        style = self._choices[line.speaker].style
+        parts = (VERSION, self._identity, self._language, style, phrases)
+
+        def make(work: Path) -> None:
+            synthesizer = self._run.engines.get("speak")
+            if isinstance(synthesizer, LengthPredictor):
+                length = measure_phrases(synthesizer, phrases, language=self._language, style=style)
+            else:
+                length = self.speech(line, 1.0)[0].audio.duration
+            save(work / "length.json", length)
+
+        folder, cached = self._run.ensure("length", *parts, make=make)
+        length: Fraction = load(folder / "length.json", Fraction)
+        return length, cached
+
+    def speech(self, line: Line, speed: float) -> tuple[Speech, str]:
+        """``(speech, key)`` of a line at an engine rate, in the plain style."""
         phrases = self.phrases(line)
         style = self._choices[line.speaker].style
         speed = round(speed, 2)
@@ -114,51 +137,60 @@ class TakeMaker:
             write_waveform(work / "speech.wav", speech.audio)
             save(work / "phones.json", speech.phones)
 
-        folder, cached = self._run.ensure("speech", *parts, make=make)
+        folder, _ = self._run.ensure("speech", *parts, make=make)
         phones: tuple[Phone, ...] = load(folder / "phones.json", tuple[Phone, ...])
-        return Speech(open_waveform(folder / "speech.wav"), phones), digest(*parts), cached
+        return Speech(open_waveform(folder / "speech.wav"), phones), digest(*parts)
 
     def fitted(self, line: Line, fit: Fit, natural: Fraction) -> tuple[Speech, str, float]:
         """``(speech, key, speed)`` that fits the room, asking for more speed until it does.
 
-        Raises ``EngineError`` when four attempts are not enough: the caller passes the line
-        through.
+        Speech that was sped up and came out much shorter than ``natural`` foretold is made again
+        with the speed that it needs. Raises ``EngineError`` when four attempts are not enough: the
+        caller passes the line through.
         """
         speed = fit.speed if abs(fit.speed - 1) > 0.02 else 1.0
-        for _ in range(4):
-            speech, key, _ = self.speech(line, speed)
-            if speech.audio.duration <= fit.room:
-                return speech, key, speed
-            speed = min(2.0, speed * float(speech.audio.duration / fit.room) + 0.02)
+        for attempt in range(4):
+            speech, key = self.speech(line, speed)
+            length = speech.audio.duration
+            foretold = float(natural) / speed
+            if length <= fit.room:
+                if attempt or speed <= 1.0 or length >= MISJUDGED * foretold:
+                    return speech, key, speed
+                speed = max(1.0, speed * float(length) / foretold)
+            else:
+                speed = min(2.0, speed * float(length / fit.room) + 0.02)
         raise EngineError(f"line {line.id} does not fit into {float(fit.room):.2f} s")
 
     def take(self, line: Line, fit: Fit, natural: Fraction) -> Spoken:
         """The finished take of a line and where it lies."""
-        text = spoken_text(line, self._language)
         first = self._choices[line.speaker]
-        best, least = self._one_take(line, fit, first, natural), float("inf")
-        for tries, (choice, faster) in enumerate(self._attempts(first), start=1):
+        best = self._one_take(line, fit, first, natural)
+        least = self._error(line, best)
+        for tries, (choice, faster) in enumerate(self._more_attempts(first), start=1):
+            if least <= UNDERSTOOD or (tries >= 2 and least <= GARBLED):
+                break
             try:
                 faster_fit = replace(fit, speed=fit.speed + faster)
                 spoken = self._one_take(line, faster_fit, choice, natural)
-            except EngineError:  # the first take stands
+            except EngineError:  # the takes so far stand
                 break
-            heard = listen_to(self._run, spoken.folder.name, spoken.take.audio, self._language)
-            error = heard.error(text, self._language)
+            error = self._error(line, spoken)
             if error < least - 0.01:
                 best, least = spoken, error
-            if least <= UNDERSTOOD or (tries >= 2 and least <= GARBLED):
-                break
         return best
 
+    def _error(self, line: Line, spoken: Spoken) -> float:
+        """What a recogniser mishears in a take."""
+        heard = listen_to(self._run, spoken.folder.name, spoken.take.audio, self._language)
+        return heard.error(spoken_text(line, self._language), self._language)
+
     @staticmethod
-    def _attempts(choice: VoiceChoice) -> Iterator[tuple[VoiceChoice, float]]:
-        """``(voice, more speed)``: as cast; a touch faster, twice; without conversion.
+    def _more_attempts(choice: VoiceChoice) -> Iterator[tuple[VoiceChoice, float]]:
+        """``(voice, more speed)`` after the first take: a touch faster, twice; not converted.
 
         The 8-bit model answers small changes of rate with quite different takes, so a take that
         came out garbled is often clear at the next rate.
         """
-        yield choice, 0.0
         yield choice, 0.03
         yield choice, 0.06
         if not is_neutral(choice):
@@ -212,13 +244,13 @@ def _natural_length(
     run: Run, maker: TakeMaker, line: Line, natural: dict[str, Fraction], progress: StageProgress
 ) -> None:
     try:
-        speech, _, cached = maker.speech(line, 1.0)
+        length, cached = maker.natural(line)
     except EngineError as error:
         _pass_through(run, line, error.message)
         progress.step(line.id)
         return
-    if speech.audio.duration > 0:
-        natural[line.id] = speech.audio.duration
+    if length > 0:
+        natural[line.id] = length
     else:
         _pass_through(run, line, "the voice engine returned silence")
     progress.step(line.id, cached=cached)

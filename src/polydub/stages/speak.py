@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from polydub.engines.protocols import Speech, SpeechRequest, Synthesizer
+from polydub.engines.protocols import LengthPredictor, Speech, SpeechRequest, Synthesizer
 from polydub.model import Line, Phone, Samples, Span, Waveform
 
 _CLAUSE = re.compile(r"(?<=[,;:.!?…、，。！？；：—])\s*(?=\S)")
@@ -108,3 +108,14 @@ def speak_phrases(
         offset += speech.audio.duration
     audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     return Speech(Waveform(audio, rate or 24000), tuple(phones))
+
+
+def measure_phrases(
+    predictor: LengthPredictor, phrases: Sequence[Phrase], *, language: str, style: str
+) -> Fraction:
+    """About how long :func:`speak_phrases` would be at rate 1, in whole milliseconds (s)."""
+    spoken = sum(
+        predictor.seconds(SpeechRequest(phrase.text, language, style)) for phrase in phrases
+    )
+    pauses = sum((phrase.pause for phrase in phrases), Fraction(0))
+    return Fraction(round(1000 * spoken), 1000) + pauses

@@ -21,7 +21,14 @@ import numpy as np
 
 from polydub.engines.protocols import Capabilities, Speech, SpeechRequest, Style, StylePrint
 from polydub.engines.speak import bank, g2p, kokoro_graph
-from polydub.engines.speak.kokoro_phones import RATE, Spoken, as_phones, joined, timed
+from polydub.engines.speak.kokoro_phones import (
+    RATE,
+    Spoken,
+    as_phones,
+    expected_samples,
+    joined,
+    timed,
+)
 from polydub.engines.speak.kokoro_voices import StyleBank, description, voice_list
 from polydub.engines.weights import WEIGHTS, find
 from polydub.errors import EngineError
@@ -86,9 +93,14 @@ class KokoroSynthesizer:
         settings.inter_op_num_threads = 1
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         settings.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            str(model), settings, providers=["CPUExecutionProvider"]
-        )
+
+        def open_graph(path: Path) -> Any:
+            return onnxruntime.InferenceSession(
+                str(path), settings, providers=["CPUExecutionProvider"]
+            )
+
+        self._session = open_graph(model)
+        self._durations = open_graph(kokoro_graph.duration_graph(model))
         self._symbols: dict[str, int] = description()["symbols"]
         self._voices = StyleBank()
         self._phonemizer = g2p.Phonemizer()
@@ -100,12 +112,7 @@ class KokoroSynthesizer:
         package is absent, DUB-E206 for an empty text, an unknown style, or a text of which more
         than 20 % cannot be pronounced.
         """
-        language = _language(request.language)
-        if request.style not in self._voices:
-            raise EngineError(f"Kokoro has no voice '{request.style}'.")
-        if not request.text.strip():
-            raise EngineError("There is nothing to say: the text is empty.")
-        speed = min(max(request.speed, _SPEEDS[0]), _SPEEDS[1])
+        language, speed = self._checked(request)
         pieces = [
             self._say(symbols, request.style, language, speed)
             for symbols in self._pieces(request.text, language)
@@ -114,6 +121,32 @@ class KokoroSynthesizer:
             return _silence()
         spoken = joined(pieces, round(_PAUSE_S / speed * RATE))
         return Speech(Waveform(spoken.samples, RATE), as_phones(spoken))
+
+    def seconds(self, request: SpeechRequest) -> float:
+        """About how long :meth:`speak` would take to say this, from the duration predictor alone.
+
+        Raises as :meth:`speak` does.
+        """
+        language, speed = self._checked(request)
+        pieces = self._pieces(request.text, language)
+        if not pieces:
+            return _SILENCE_S
+        samples = 0
+        for symbols in pieces:
+            inputs = self._inputs(symbols, request.style, language, speed)
+            inputs.pop(kokoro_graph.PITCH)
+            (durations,) = self._durations.run([kokoro_graph.DURATIONS], inputs)
+            samples += expected_samples(symbols, durations.reshape(-1).tolist())
+        return samples / RATE + (len(pieces) - 1) * _PAUSE_S / speed
+
+    def _checked(self, request: SpeechRequest) -> tuple[str, float]:
+        """Kokoro's name of the language, and the rate within what it can do."""
+        language = _language(request.language)
+        if request.style not in self._voices:
+            raise EngineError(f"Kokoro has no voice '{request.style}'.")
+        if not request.text.strip():
+            raise EngineError("There is nothing to say: the text is empty.")
+        return language, min(max(request.speed, _SPEEDS[0]), _SPEEDS[1])
 
     def styles(self, language: str) -> Sequence[Style]:
         """All voices, best first: native ones by quality, then those that lend their timbre.
@@ -158,20 +191,22 @@ class KokoroSynthesizer:
         return ["".join(c for c in s if c in self._symbols) for s in sentences]
 
     def _say(self, symbols: str, voice: str, language: str, speed: float) -> Spoken:
-        prosody, pitch = prosody_of(voice, language)
-        share = 1.0 if prosody == voice else _TIMBRE_SHARE.get(language, 1.0)
-        tokens = [0, *(self._symbols[c] for c in symbols), 0]
         samples, durations = self._session.run(
-            ["audio", kokoro_graph.DURATIONS],
-            {
-                "tokens": np.array([tokens], np.int64),
-                "style": self._voices.style(voice, prosody, len(symbols), share=share),
-                "speed": np.array([speed], np.float32),
-                kokoro_graph.PITCH: np.array([pitch], np.float32),
-            },
+            ["audio", kokoro_graph.DURATIONS], self._inputs(symbols, voice, language, speed)
         )
         frames = durations.reshape(-1).astype(int).tolist()
         return timed(symbols, frames, samples.reshape(-1).astype(np.float32))
+
+    def _inputs(self, symbols: str, voice: str, language: str, speed: float) -> dict[str, Any]:
+        prosody, pitch = prosody_of(voice, language)
+        share = 1.0 if prosody == voice else _TIMBRE_SHARE.get(language, 1.0)
+        tokens = [0, *(self._symbols[c] for c in symbols), 0]
+        return {
+            "tokens": np.array([tokens], np.int64),
+            "style": self._voices.style(voice, prosody, len(symbols), share=share),
+            "speed": np.array([speed], np.float32),
+            kokoro_graph.PITCH: np.array([pitch], np.float32),
+        }
 
 
 def styles(language: str) -> tuple[Style, ...]:

@@ -35,6 +35,21 @@ def prepared(weight: WeightFile, sha256: str) -> Path:
     return target
 
 
+def duration_graph(whole: Path) -> Path:
+    """Path of the part of a :func:`prepared` graph that leads to the durations: a sixth of it.
+
+    It answers in 0.01-0.03 s how long a sentence will be, where saying it takes 0.3-1.8 s.
+    """
+    target = whole.with_suffix(".durations.onnx")
+    if not target.is_file():
+        import onnx
+
+        extractor = onnx.utils.Extractor(onnx.load(str(whole)))
+        part = extractor.extract_model(["tokens", "style", "speed"], [DURATIONS])
+        write_atomically(target, [part.SerializeToString()])
+    return target
+
+
 def _expose_durations(graph: Any, onnx: Any) -> None:
     """Name the clipped, rounded frame counts ``durations`` and make them an output."""
     rounded = {name for node in graph.node if node.op_type == "Round" for name in node.output}
