@@ -16,9 +16,9 @@ from polydub.model import Line, Span, Translation, VoiceChoice, Word
 from polydub.pipeline.casting import Profiles
 from polydub.pipeline.options import DubOptions
 from polydub.pipeline.run import Engines, Run
-from polydub.pipeline.takes import TakeMaker, is_neutral
+from polydub.pipeline.takes import Length, TakeMaker, is_neutral
 from polydub.project.folder import Project
-from polydub.stages.fit import Fit, FitOptions, find_slots, fit_lines
+from polydub.stages.fit import FitOptions, find_slots, fit_lines
 
 LINE = Line(
     "L1",
@@ -41,7 +41,7 @@ def maker(tmp_path: Path) -> TakeMaker:
 
 def test_a_pause_that_fits_stays(maker: TakeMaker) -> None:
     assert [phrase.pause for phrase in maker.phrases(LINE)] == [0, 2]
-    natural, _ = maker.natural(LINE)
+    natural = maker.length(LINE)[0].seconds
     assert natural == maker.speech(LINE, 1.0)[0].audio.duration
     (slot,) = find_slots([LINE], Fraction(10))
     assert maker.tighten(LINE, slot, natural, FitOptions()) == natural
@@ -50,7 +50,7 @@ def test_a_pause_that_fits_stays(maker: TakeMaker) -> None:
 
 def test_a_pause_shrinks_just_as_far_as_needed(maker: TakeMaker) -> None:
     short = replace(LINE, span=Span.of(0, "1.2"))
-    natural, _ = maker.natural(short)
+    natural = maker.length(short)[0].seconds
     (slot,) = find_slots([short], Fraction("1.2"))
     length = maker.tighten(short, slot, natural, FitOptions())
     assert length < natural
@@ -64,44 +64,55 @@ def test_neutral_voices_are_told_from_tuned_ones() -> None:
 
 
 class Foreteller(FakeSynthesizer):
-    """Foretells ``believed`` seconds for every text, and remembers what it was asked to say."""
+    """Foretells what is ``believed`` at rate 1, and remembers at which rates it spoke.
 
-    said: ClassVar[list[SpeechRequest]] = []
-    believed: ClassVar[float] = 0.6
+    Of each sentence 0.2 s do not get shorter with the rate, as with real phones.
+    """
+
+    rates: ClassVar[list[float]] = []
+    believed: ClassVar[float] = 1.0
 
     def seconds(self, request: SpeechRequest) -> float:
-        return self.believed
+        return (self.believed - 0.2) / request.speed + 0.2
 
     def speak(self, request: SpeechRequest) -> Speech:
-        self.said.append(request)
+        self.rates.append(request.speed)
         return super().speak(request)
 
 
 @pytest.fixture
 def foretold(maker: TakeMaker, monkeypatch: pytest.MonkeyPatch) -> TakeMaker:
     registry.register("speak", "fake", Foreteller)
-    monkeypatch.setattr(Foreteller, "said", [])
+    monkeypatch.setattr(Foreteller, "rates", [])
     return maker
 
 
-def fit_of(line: Line, natural: Fraction) -> Fit:
-    return fit_lines([line], {line.id: natural}, line.span.end)[line.id]
+def fitted(maker: TakeMaker, line: Line) -> tuple[Speech, float]:
+    natural = maker.length(line)[0].seconds
+    fit = fit_lines([line], {line.id: natural}, line.span.end)[line.id]
+    speech, _, speed = maker.fitted(line, fit, natural)
+    return speech, speed
 
 
 def test_a_length_that_is_foretold_needs_no_speech(foretold: TakeMaker) -> None:
-    natural, cached = foretold.natural(LINE)
-    assert natural == Fraction(12, 10) + 2  # two phrases and their pause
-    assert not cached and foretold.natural(LINE) == (natural, True)
-    assert Foreteller.said == []
+    length, cached = foretold.length(LINE)
+    assert length == Length(Fraction(2) + 2, foretold=True)  # two phrases and their pause
+    assert not cached and foretold.length(LINE) == (length, True)
+    assert Foreteller.rates == []
+
+
+def test_the_rate_is_searched_for_before_anything_is_said(foretold: TakeMaker) -> None:
+    tight = replace(LINE, span=Span.of(0, "0.9"), words=())
+    fitted(foretold, tight)
+    asked = SpeechRequest("x", "es", "low", Foreteller.rates[0])
+    assert 0.7 < Foreteller().seconds(asked) < 0.8  # of 0.9 s; at 1.0 / 0.78 it would take 0.82 s
 
 
 def test_speech_sped_up_on_a_wrong_forecast_is_said_again(
     foretold: TakeMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Foreteller, "believed", 0.6)  # "uno" and "dos." take 0.24 s and 0.24 s
-    short = replace(LINE, span=Span.of(0, 1), words=())
-    natural = foretold.natural(short)[0] * 2
-    speech, _, speed = foretold.fitted(short, fit_of(short, natural), natural)
-    assert [request.speed for request in Foreteller.said] == [1.2, 1.0]
-    assert speed == 1.0
-    assert speech.audio.duration <= 1
+    monkeypatch.setattr(Foreteller, "believed", 1.4)  # "uno, dos." takes 0.54 s in fact
+    speech, speed = fitted(foretold, replace(LINE, span=Span.of(0, "1.3"), words=()))
+    assert Foreteller.rates[0] > 1.0
+    assert Foreteller.rates[1:] == [1.0] and speed == 1.0
+    assert speech.audio.duration <= Fraction("1.3")

@@ -111,11 +111,16 @@ def speak_phrases(
 
 
 def measure_phrases(
-    predictor: LengthPredictor, phrases: Sequence[Phrase], *, language: str, style: str
+    predictor: LengthPredictor,
+    phrases: Sequence[Phrase],
+    *,
+    language: str,
+    style: str,
+    speed: float = 1.0,
 ) -> Fraction:
-    """About how long :func:`speak_phrases` would be at rate 1, in whole milliseconds (s)."""
-    spoken = sum(
-        predictor.seconds(SpeechRequest(phrase.text, language, style)) for phrase in phrases
-    )
+    """About how long :func:`speak_phrases` would be, in whole milliseconds (s)."""
+    requests = [SpeechRequest(phrase.text, language, style, speed) for phrase in phrases]
+    spoken = sum(predictor.seconds(request) for request in requests)
     pauses = sum((phrase.pause for phrase in phrases), Fraction(0))
-    return Fraction(round(1000 * spoken), 1000) + pauses
+    pauses /= Fraction(speed).limit_denominator(1000)
+    return Fraction(round(1000 * (spoken + float(pauses))), 1000)
