@@ -47,7 +47,7 @@ from polydub.media.audio import extract_audio, open_waveform, resample
 from polydub.media.probe import probe
 from polydub.model import Span, Transcript, Turn, Waveform
 from polydub.stages.diarize import diarize
-from polydub.stages.separate import StemJudgement, is_clean_stem
+from polydub.stages.separate import LevelMeter, StemJudgement, judge
 from polydub.stages.transcribe import transcribe
 from polydub.stages.voice_activity import find_speech
 
@@ -97,7 +97,10 @@ def separated(
         lambda: list(engine.separate(iter(blocks), sound.rate)),
     )
     dialogue = np.concatenate([pair[0] for pair in pairs])
-    return Waveform(dialogue, sound.rate), is_clean_stem(iter(pairs), sound.rate)
+    meter = LevelMeter(sound.rate)
+    for pair in pairs:
+        meter.add(*pair)
+    return Waveform(dialogue, sound.rate), judge(meter.dialogue, meter.background)
 
 
 def grid(spans: Sequence[tuple[Span, str]], count: int) -> tuple[np.ndarray, list[str]]:

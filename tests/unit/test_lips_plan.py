@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polydub.engines.protocols import LipOutcome, LipSpan, Patch
 from polydub.model import FaceTrack, Line, Person, Phone, Placement, Shot, Span
 from polydub.stages.lips import (
     NARRATION,
@@ -19,7 +18,6 @@ from polydub.stages.lips import (
     OFF_SCREEN,
     UNLINKED,
     LipPlanOptions,
-    patches_by_frame,
     plan_lip_spans,
 )
 from tests.lip_models import video
@@ -183,17 +181,6 @@ def test_spans_of_a_track_never_overlap_and_cover_every_line(
     for item in lines:
         assert set(film.frames_in(item.span)) <= covered
         assert set(film.frames_in(Span.of(*placements[item.id]))) <= covered
-
-
-def test_patches_of_several_people_meet_by_frame() -> None:
-    def outcome(*frames: int) -> LipOutcome:
-        span = LipSpan("F1", "L1", (0, 9), Span.of(0, 1), ())
-        pixels = np.zeros((1, 1, 3), np.uint8)
-        return LipOutcome(span, tuple(Patch(frame, 0, 0, pixels) for frame in frames), {}, {})
-
-    merged = patches_by_frame([outcome(3, 4), outcome(1, 4)])
-    assert list(merged) == [1, 3, 4]
-    assert len(merged[4]) == 2
 
 
 @pytest.mark.parametrize("visibility", ["off-screen", "narration"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from polydub.engines.protocols import LipOutcome, LipSpan, Patch
+from polydub.engines.protocols import LipSpan
 from polydub.model import (
     Decision,
     FaceTrack,
@@ -105,15 +105,6 @@ def plan_lip_spans(
 def shifted(phones: Sequence[Phone], start: Fraction) -> tuple[Phone, ...]:
     """Phones of a take moved to film time."""
     return tuple(replace(phone, span=phone.span.shift(start)) for phone in phones)
-
-
-def patches_by_frame(outcomes: Iterable[LipOutcome]) -> dict[int, tuple[Patch, ...]]:
-    """All patches of several people by source frame, in the order of ``outcomes``."""
-    found: dict[int, list[Patch]] = {}
-    for outcome in outcomes:
-        for patch in outcome.patches:
-            found.setdefault(patch.frame, []).append(patch)
-    return {frame: tuple(found[frame]) for frame in sorted(found)}
 
 
 def _reason_against(line: Line, placement: Placement | None, person: str | None) -> str:

@@ -1,14 +1,13 @@
-"""Decisions around separation: whether it was needed, and how far to duck the background."""
+"""Whether separation was needed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from polydub.model import Decision, Samples, Span, merge, to_seconds
+from polydub.model import Decision, Samples
 
 Levels = npt.NDArray[np.float32]
 """Level of consecutive frames in dB, ``[n]``."""
@@ -104,57 +103,6 @@ def judge(
     between = top - float(np.quantile(background[pauses], 0.9)) if pauses.any() else None
     quiet = between is None or between >= chosen.between_db
     return StemJudgement(residual >= chosen.residual_db and quiet, residual, between)
-
-
-def is_clean_stem(
-    pairs: Iterable[tuple[Samples, Samples]], rate: int, *, options: CleanOptions | None = None
-) -> StemJudgement:
-    """:func:`judge` for a stream of ``(dialogue, background)`` blocks at ``rate`` Hz."""
-    meter = LevelMeter(rate)
-    for dialogue, background in pairs:
-        meter.add(dialogue, background)
-    return judge(meter.dialogue, meter.background, options)
-
-
-@dataclass(frozen=True, slots=True)
-class DuckOptions:
-    """How the background gives way to speech.
-
-    The old voice stays 20-23 dB down in the residual: ``depth_db`` hides it where the new voice is
-    not there to mask it. The gain is all the way down when speech starts, ``attack_s`` after it
-    began to fall, and back up ``release_s`` after speech ends.
-    """
-
-    depth_db: float = 8.0
-    attack_s: float = 0.15
-    release_s: float = 0.4
-
-
-def duck_gain(
-    n: int,
-    rate: int,
-    speech: Sequence[Span],
-    *,
-    offset: int = 0,
-    options: DuckOptions | None = None,
-) -> Samples:
-    """Gain ``[n]`` for the background, 1 far from ``speech``, ``-depth_db`` inside it.
-
-    It covers the samples ``offset`` to ``offset + n`` at ``rate`` Hz, so that a film can be done
-    block by block. Straight ramps in dB; pauses too short to come back up are kept down.
-    """
-    chosen = options or DuckOptions()
-    attack, release = to_seconds(chosen.attack_s), to_seconds(chosen.release_s)
-    times: list[float] = []
-    gains_db: list[float] = []
-    for span in merge(speech, gap=attack + release):
-        corners = (span.start - attack, span.start, span.end, span.end + release)
-        times.extend(float(corner * rate) for corner in corners)
-        gains_db.extend((0.0, -chosen.depth_db, -chosen.depth_db, 0.0))
-    if not times:
-        return np.ones(n, dtype=np.float32)
-    decibel = np.interp(np.arange(offset, offset + n), times, gains_db)
-    return np.asarray(10.0 ** (decibel / 20.0), dtype=np.float32)
 
 
 def _decibel(power: npt.NDArray[np.float64]) -> Levels:
