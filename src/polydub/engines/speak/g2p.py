@@ -17,6 +17,7 @@ from typing import Any
 
 import langcodes
 
+from polydub.engines.speak import pinyin
 from polydub.engines.speak.espeak import EspeakProcess
 from polydub.engines.weights import cache_dir
 from polydub.errors import EngineError
@@ -170,11 +171,23 @@ class Phonemizer:
         pieces = []
         for words, marks in _clauses(text):
             if any(character.isalnum() for character in words):
-                pieces.append(spell(self._espeak.phonemes(voice, words), language))
+                pieces.append(self._words(words, voice, language))
             elif words and not words.isspace():
                 _log.debug("nothing to pronounce in %r", words)
             pieces.append(marks)
         return "".join(pieces)
+
+    def _words(self, words: str, voice: str, language: str) -> str:
+        """Words without punctuation; in English, Chinese names go by their own rules."""
+        names = pinyin.names(words) if language in {"en", "en-GB"} else ()
+        pieces, start = [], 0
+        for first, last, name in [*names, (len(words), len(words), "")]:
+            between = words[start:first]
+            if any(character.isalnum() for character in between):
+                pieces.append(spell(self._espeak.phonemes(voice, between.strip()), language))
+            pieces.append(name.replace("O", "Q") if language == "en-GB" else name)
+            start = last
+        return " ".join(piece for piece in pieces if piece)
 
     def _mandarin_phonemes(self, text: str) -> str:
         if self._mandarin is None:
