@@ -23,12 +23,15 @@ NOTE = "<!-- Written by scripts/render_docs.py: change the code, then run it. --
 JSON_SECTION = """## Output for programs
 
 With `--json`, stdout carries one JSON object per line. Progress is
-`{"stage": "speak", "unit": "L003", "done": 3, "total": 12, "message": "", "at": 1767606000.1}`:
-`done` of `total` units of the stage are finished, `at` is Unix time. Stages run in this order:
+`{"stage": "speak", "unit": "L003", "done": 3, "total": 12, "message": "", "at": 1767606000.1,
+"cached": 1}`: `done` of `total` units of the stage are finished, `cached` of them were found
+finished from an earlier run, `at` is Unix time. Every stage announces itself with `done` 0 and
+ends with `done` equal to `total`; a stage with nothing to do is left out. Stages run in this order:
 STAGES.
 
-The last line is `{"result": {...}}` with the paths of what was made (with `--dry-run` it is
-`{"plan": [...]}`). Errors go to stderr and into the exit code.
+The last line is `{"result": {...}}` with the paths of all that was made (with `--dry-run` it is
+`{"plan": [...]}`: per stage the engine, the languages that it works for, whether it is done already
+and the estimated seconds). Errors go to stderr and into the exit code.
 """
 
 
@@ -50,6 +53,8 @@ def errors_page() -> str:
             "",
             "Units that cannot be dubbed (a shot with no usable face, a line that fits no voice)",
             "are not errors: the original passes through and the report lists them with a reason.",
+            "A film in which nobody speaks is such a unit as a whole: it comes out unchanged, the",
+            "summary and the report say so, and the exit code is 0.",
             "",
             "| code | meaning | class | exit code |",
             "|---|---|---|---|",

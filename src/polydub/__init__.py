@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         demo,
         dub,
         plan,
+        plan_render,
         render,
     )
 
@@ -35,6 +36,7 @@ __all__ = [
     "demo",
     "dub",
     "plan",
+    "plan_render",
     "render",
 ]
 

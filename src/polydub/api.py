@@ -1,11 +1,11 @@
-"""The public Python API: ``dub``, ``analyze``, ``render``, ``plan``, ``demo``."""
+"""The public Python API: ``dub``, ``analyze``, ``render``, ``plan``, ``plan_render``, ``demo``."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ import filelock
 from polydub.errors import InputError, Interrupted, PolydubError, ProjectError
 from polydub.pipeline.events import EventSink
 from polydub.pipeline.memory import Stopwatch
-from polydub.pipeline.options import DubOptions
+from polydub.pipeline.options import DubOptions, changed_options, store_options
+from polydub.pipeline.outputs import output_paths
 from polydub.pipeline.plan import PlannedStep, planned_steps
 from polydub.pipeline.run import Engines, Run
-from polydub.project.folder import Project
+from polydub.project.cache import disk_error
+from polydub.project.folder import Project, require_writable
 
 __all__ = [
     "DubOptions",
@@ -30,6 +32,7 @@ __all__ = [
     "demo",
     "dub",
     "plan",
+    "plan_render",
     "render",
 ]
 
@@ -38,12 +41,17 @@ DEMO_LANGUAGE = "es"
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What one target language produced; ``warnings`` counts what the report points at."""
+    """What one target language produced: every file, and what the report says in short.
+
+    ``subtitles`` are .srt and .vtt files of both languages; ``report_json`` is ``report`` for
+    programs; ``warnings`` counts what the report points at.
+    """
 
     language: str
     video: Path
     subtitles: tuple[Path, ...]
     report: Path
+    report_json: Path
     lines: int
     warnings: int
     seconds: float
@@ -68,17 +76,17 @@ def dub(
 ) -> DubResult:
     """Dub ``video`` into every language of ``options.targets``.
 
-    ``output`` is a file (one target only) or an existing folder; the default is
-    ``<video>.<language>.mp4`` beside the video. ``project`` is the working folder, by default
-    ``<video>.polydub``. Running again resumes and redoes only what changed. Raises
-    :class:`polydub.errors.PolydubError`.
+    ``output`` is a file (one target only) or a folder; a folder that does not exist is made when
+    the name ends with a slash. The default is ``<video>.<language>.mp4`` beside the video.
+    ``project`` is the working folder, by default ``<video>.polydub``. Running again resumes and
+    redoes only what changed. Raises :class:`polydub.errors.PolydubError`.
     """
     options = options.normalised()
-    if not options.targets:
-        raise InputError("No target language was given.", hint="Add --to es.", code="DUB-E105")
+    options.require_targets(options.translations)
     opened = Project.for_source(Path(video), Path(project) if project else None)
-    output = Path(output) if output else None
-    return _produce_all(opened, options, output, overwrite=overwrite, on_event=on_event)
+    with _discarding(opened):
+        outputs = output_paths(opened, options, output)
+        return _produce_all(opened, options, outputs, overwrite=overwrite, on_event=on_event)
 
 
 def analyze(
@@ -92,14 +100,20 @@ def analyze(
 
     Returns the project; edit its ``script.json``, then call :func:`render`.
     """
-    from polydub.pipeline import graph
+    from polydub.pipeline import checks, graph
+    from polydub.pipeline.analysis import probe_source
 
     options = (options or DubOptions()).normalised()
+    if options.targets or options.translations:
+        options.require_targets(options.translations)
     opened = Project.for_source(Path(video), project)
     with _run(opened, options, on_event) as run:
-        analysis = graph.analyse(run)
+        checks.check_other_language(run, options.targets)
+        source = probe_source(run)
+        checks.check_means(run, options.targets)
+        _remember(run, {})
+        analysis = graph.analyse(run, source)
         for language in options.targets:
-            graph.check_engines(run, ("translate",), language)
             analysis = graph.translate_only(run, analysis, language)
     return opened
 
@@ -108,29 +122,48 @@ def render(
     project: str | Path,
     changes: Mapping[str, Any] | None = None,
     *,
-    output: Path | None = None,
+    output: str | Path | None = None,
     overwrite: bool = False,
     on_event: EventSink | None = None,
 ) -> DubResult:
     """Make the dub from a project's script; only what changed since the last time is made again.
 
     ``changes`` are fields of :class:`DubOptions` by name, used instead of what the project was made
-    with; ``engines`` and ``translations`` are added to the known ones.
+    with; ``engines`` and ``translations`` are added to the known ones. Without ``output`` every
+    language goes where it went the last time.
     """
-    opened = Project.open(Path(project))
-    merged = _merged(_stored_options(opened), changes or {})
-    if not merged.targets:
-        raise InputError(
-            "The project has no target language yet.", hint="Add --to es.", code="DUB-E105"
-        )
-    return _produce_all(opened, merged, output, overwrite=overwrite, on_event=on_event)
+    opened, options, outputs = _to_render(project, changes or {}, output)
+    return _produce_all(opened, options, outputs, overwrite=overwrite, on_event=on_event)
 
 
 def plan(
-    video: str | Path, options: DubOptions, *, project: Path | None = None
+    video: str | Path,
+    options: DubOptions,
+    *,
+    output: str | Path | None = None,
+    project: str | Path | None = None,
+    overwrite: bool = False,
 ) -> tuple[PlannedStep, ...]:
-    """What :func:`dub` would run, with which engines, and about how long; nothing is written."""
-    return planned_steps(Path(video), options.normalised(), project)
+    """What :func:`dub` would run, with which engines, and about how long; nothing is written.
+
+    Raises what :func:`dub` would raise before its first work.
+    """
+    options = options.normalised()
+    options.require_targets(options.translations)
+    found = Project.find(Path(video), Path(project) if project else None)
+    return _planned(found, options, output_paths(found, options, output), overwrite=overwrite)
+
+
+def plan_render(
+    project: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+) -> tuple[PlannedStep, ...]:
+    """As :func:`plan`, for :func:`render`."""
+    opened, options, outputs = _to_render(project, changes or {}, output)
+    return _planned(opened, options, outputs, overwrite=overwrite)
 
 
 def demo(
@@ -141,6 +174,7 @@ def demo(
 ) -> DubResult:
     """Dub the example conversation into Spanish, with the translation that comes with it."""
     target = folder or Path("polydub-demo")
+    require_writable(target, hint="Give another folder: polydub demo FOLDER")
     target.mkdir(parents=True, exist_ok=True)
     names = ("conversation.mp4", f"conversation.{DEMO_LANGUAGE}.srt")
     for name in names:
@@ -167,37 +201,61 @@ def _copy_example(name: str, to: Path) -> None:
     shutil.copyfile(checkout, to)
 
 
+def _to_render(
+    project: str | Path, changes: Mapping[str, Any], output: str | Path | None
+) -> tuple[Project, DubOptions, dict[str, Path]]:
+    opened = Project.open(Path(project))
+    options = changed_options(opened, changes)
+    options.require_targets(changes.get("translations", ()))
+    opened.refresh_digest()
+    return opened, options, output_paths(opened, options, output, as_before=True)
+
+
+def _planned(
+    project: Project, options: DubOptions, outputs: Mapping[str, Path], *, overwrite: bool
+) -> tuple[PlannedStep, ...]:
+    run = Run(project, options, Engines(options))
+    return planned_steps(run, outputs, overwrite=overwrite)
+
+
 def _produce_all(
     project: Project,
     options: DubOptions,
-    output: Path | None,
+    targets: Mapping[str, Path],
     *,
     overwrite: bool,
     on_event: EventSink | None,
 ) -> DubResult:
-    from polydub.pipeline import graph
+    from polydub.pipeline import checks, graph
     from polydub.pipeline.analysis import probe_source
 
-    targets = {tag: _output_path(project, options, output, tag) for tag in options.targets}
     outputs = []
     with _run(project, options, on_event) as run:
-        for language, path in targets.items():
-            graph.require_free_output(run, path, overwrite=overwrite)
-            graph.check_engines(run, ("speak", "convert"), language)
-            graph.check_language(run, language)
-        probe_source(run)  # a bad film is told before a missing translator
-        for language in targets:
-            graph.check_engines(run, ("translate",), language)
-            if options.engine("translate", language) == "given":
-                graph.given_translation(run, language)  # an unreadable file fails now, not later
+        checks.check_request(run, targets, overwrite=overwrite)
+        source = probe_source(run)  # a bad film is told before a missing translator
+        checks.check_means(run, targets)
+        _remember(run, targets)
         watch = Stopwatch()
-        analysis = graph.analyse(run)
+        analysis = graph.analyse(run, source)
         for language, path in targets.items():
             finished = graph.produce(run, analysis, language, path, overwrite=overwrite)
             analysis = replace(analysis, script=finished.script)
             outputs.append(_summary(finished, language, watch.seconds))
             watch = Stopwatch()
     return DubResult(project.root, tuple(outputs))
+
+
+def _remember(run: Run, targets: Mapping[str, Path]) -> None:
+    """All checks are passed: the project keeps what it was asked for, and output folders appear."""
+    project = run.project
+    for path in targets.values():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, path.parent) from error
+    store_options(project, run.options)
+    project.state.outputs |= {tag: project.remember(path) for tag, path in targets.items()}
+    project.save()
 
 
 def _summary(finished: Any, language: str, seconds: float) -> Output:
@@ -208,6 +266,7 @@ def _summary(finished: Any, language: str, seconds: float) -> Output:
         video=finished.video,
         subtitles=finished.subtitles,
         report=finished.report_page,
+        report_json=finished.report_page.with_suffix(".json"),
         lines=sum(1 for line in report.lines if line.placement is not None),
         warnings=warnings,
         seconds=seconds,
@@ -216,17 +275,13 @@ def _summary(finished: Any, language: str, seconds: float) -> Output:
 
 @contextmanager
 def _run(project: Project, options: DubOptions, on_event: EventSink | None) -> Iterator[Run]:
-    """One run at a time per project; what it was asked for is remembered in the project."""
+    """One run at a time per project."""
     try:
-        with project.lock():
+        with _discarding(project), project.lock():
             project.refresh_digest()
             project.cache.sweep()
-            project.state.options = _plain(options)
             project.save()
             yield Run(project, options, Engines(options), on_event)
-    except PolydubError:
-        project.discard_if_empty()
-        raise
     except filelock.Timeout as error:
         raise ProjectError(
             f"Another polydub run is working on {project.root}.",
@@ -236,43 +291,11 @@ def _run(project: Project, options: DubOptions, on_event: EventSink | None) -> I
         raise Interrupted("Stopped.", hint="Run the same command again to resume.") from error
 
 
-def _output_path(project: Project, options: DubOptions, output: Path | None, language: str) -> Path:
-    suffix = f".{options.container or 'mp4'}"
-    name = f"{project.source.stem}.{language}{suffix}"
-    if output is None:
-        return project.source.with_name(name)
-    if output.is_dir():
-        return output / name
-    if len(options.targets) > 1:
-        raise InputError(
-            "With several languages, -o must be an existing folder.",
-            hint="Make the folder first, or dub one language at a time.",
-            code="DUB-E108",
-        )
-    return output if output.suffix else output.with_suffix(suffix)
-
-
-def _plain(options: DubOptions) -> dict[str, Any]:
-    values = asdict(options)
-    values["translations"] = {
-        tag: str(path.resolve()) for tag, path in options.translations.items()
-    }
-    return values
-
-
-def _stored_options(project: Project) -> DubOptions:
-    known = {field.name for field in fields(DubOptions)}
-    values = {name: value for name, value in project.state.options.items() if name in known}
-    values["targets"] = tuple(values.get("targets", ()))
-    values["translations"] = {
-        tag: Path(path) for tag, path in values.get("translations", {}).items()
-    }
-    return DubOptions(**values).normalised()
-
-
-def _merged(known: DubOptions, changes: Mapping[str, Any]) -> DubOptions:
-    values = dict(changes)
-    for name in ("engines", "translations"):
-        if name in values:
-            values[name] = {**getattr(known, name), **values[name]}
-    return replace(known, **values).normalised()
+@contextmanager
+def _discarding(project: Project) -> Iterator[None]:
+    """An error before the first work leaves no new project behind."""
+    try:
+        yield
+    except PolydubError:
+        project.discard_if_empty()
+        raise

@@ -22,7 +22,6 @@ CODES: dict[str, str] = {
     "DUB-E103": "no audio stream",
     "DUB-E104": "no video stream",
     "DUB-E105": "unknown language code",
-    "DUB-E106": "no speech found",
     "DUB-E107": "subtitle, script or table file cannot be understood",
     "DUB-E108": "invalid option value",
     "DUB-E201": "unknown engine",
@@ -38,7 +37,8 @@ CODES: dict[str, str] = {
     "DUB-E304": "disk full or not writable",
     "DUB-E900": "interrupted",
 }
-"""Stable code -> what it means. Golden-tested, and rendered into ``docs/errors.md``."""
+"""Stable code -> what it means; rendered into ``docs/errors.md``. A number is never given twice:
+DUB-E106 (no speech found) was one before such films passed through."""
 
 
 class PolydubError(Exception):

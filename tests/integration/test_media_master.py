@@ -206,6 +206,21 @@ def test_labels_dispositions_and_order(tmp_path: Path) -> None:
             assert payloads(out, sounds[2].index)[1] in payloads(Path(source.path), 1)
 
 
+def test_matroska_turns_on_the_picture_and_the_dub_but_no_subtitles(tmp_path: Path) -> None:
+    source = probe(make(tmp_path, PLAIN))
+    srt = tmp_path / "text.srt"
+    srt.write_text("1\n00:00:00,100 --> 00:00:00,600\nhallo\n")
+    texts = [SubtitleTrack(srt, "de", "Dubbed"), SubtitleTrack(srt, "en", "Original")]
+    for patches in (None, lambda _: []):
+        write(source, out := tmp_path / "out.mkv", subtitles=texts, patches=patches)
+        with av.open(str(out)) as container:
+            flags = [(s.type, bool(s.disposition & 1)) for s in container.streams]
+            forced = [s for s in container.streams if s.disposition & av.stream.Disposition.forced]
+        sound, text = [("audio", True), ("audio", False)], ("subtitle", False)
+        assert flags == [("video", True), *sound, text, text]
+        assert not forced
+
+
 def test_subtitles_read_back(tmp_path: Path) -> None:
     source = probe(make(tmp_path, replace(PLAIN, n_frames=50)))
     srt = tmp_path / "text.srt"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from polydub.errors import InputError
-from polydub.media.probe import probe
+from polydub.media.probe import probe, probe_film
 from tests.media_samples import (
     CLIPS,
     PLAIN,
@@ -145,6 +145,29 @@ def test_a_cut_off_file_gives_what_decodes(clip: Clip, tmp_path: Path) -> None:
     assert 0 < source.video.n_frames < 60
     assert source.video.n_frames == len(decoded_times(path))
     assert "cut off" in source.tags["damage"]
+
+
+def test_announced_sound_that_is_missing_is_damage_and_not_silence(tmp_path: Path) -> None:
+    """A fragmented file holds the picture of each fragment before its sound."""
+    whole, path = make(tmp_path, replace(PLAIN, n_frames=60)), tmp_path / "fragments.mp4"
+    flags = {"movflags": "frag_keyframe+empty_moov"}
+    with av.open(str(whole)) as source, av.open(str(path), "w", options=flags) as copy:
+        streams = {s.index: copy.add_stream_from_template(s) for s in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                copy.mux(packet)
+    assert len(probe_film(path).audio) == 1
+    with pytest.raises(InputError, match="the sound of") as error:
+        probe_film(truncate(path, 0.2))
+    assert error.value.code == "DUB-E102"
+
+
+def test_a_film_needs_picture_and_sound(tmp_path: Path) -> None:
+    for clip, code in ((SOUND_ONLY, "DUB-E104"), (CLIPS["silent.mp4"], "DUB-E103")):
+        with pytest.raises(InputError) as error:
+            probe_film(make(tmp_path, clip))
+        assert error.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from polydub import api
 from polydub.engines.fakes import FakeRecognizer, FakeSynthesizer, register_fakes
-from polydub.errors import EngineError, InputError, ProjectError
+from polydub.errors import EngineError, InputError, PolydubError, ProjectError
 from polydub.media.audio import open_waveform
 from polydub.media.frames import FrameSource
 from polydub.media.loudness import integrated_loudness
@@ -62,7 +64,14 @@ def test_a_conversation_is_dubbed_line_by_line(film: Path) -> None:
         before.video.frame_time(i) for i in range(9)
     ]
     assert len(after.audio) == 2 and after.audio[0].language and after.audio[1].language
-    assert {path.suffix for path in output.subtitles} == {".srt"}
+    assert [path.name for path in output.subtitles] == [
+        "talk.es.srt",
+        "talk.es.vtt",
+        "talk.es.en.srt",
+        "talk.es.en.vtt",
+    ]
+    written = [output.video, *output.subtitles, output.report, output.report_json]
+    assert all(path.stat().st_size for path in written)
     assert output.report.read_text().startswith("<!")
     seen = [event.stage for event in events]
     assert [stage for stage in STAGES if stage in seen] == list(dict.fromkeys(seen))
@@ -107,7 +116,9 @@ def test_the_dub_is_as_loud_as_the_dialogue(tmp_path: Path, layout: str) -> None
 
 
 def test_a_second_run_makes_nothing_again(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = api.dub(film, options())
+    events: list[Event] = []
+    first = api.dub(film, options(), on_event=events.append)
+    assert not any(event.cached for event in events)
     stamp = first.outputs[0].video.stat().st_mtime_ns
 
     def fail(*args, **kwargs):
@@ -115,8 +126,14 @@ def test_a_second_run_makes_nothing_again(film: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(FakeSynthesizer, "speak", fail)
     monkeypatch.setattr(FakeRecognizer, "recognize", fail)
-    second = api.dub(film, options())
+    events.clear()
+    second = api.dub(film, options(), on_event=events.append)
     assert second.outputs[0].video.stat().st_mtime_ns == stamp
+    reused = {event.stage for event in events if event.reused}
+    assert reused == {event.stage for event in events} - {"attribute"}
+    for stage in reused:
+        told = [event.done for event in events if event.stage == stage]
+        assert told[0] == 0 and sorted(set(told)) == told  # begins once, ends once
 
 
 def test_editing_one_line_redoes_that_line_only(
@@ -231,7 +248,8 @@ def test_subtitles_of_others_are_never_written_over(film: Path) -> None:
     precious.write_text("precious")
     (output,) = api.dub(film, given(own)).outputs
     assert own.read_text() == GIVEN and precious.read_text() == "precious"
-    assert [path.name for path in output.subtitles] == ["talk.es.dub.srt", "talk.es.en.dub.srt"]
+    names = [path.name for path in output.subtitles if path.suffix == ".srt"]
+    assert names == ["talk.es.dub.srt", "talk.es.en.dub.srt"]
     api.dub(film, given(own), overwrite=True)
     assert own.read_text() == GIVEN  # the input stays even when overwriting is asked for
 
@@ -282,6 +300,14 @@ def test_bad_input_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         api.dub(silent, options())
     assert caught.value.code == "DUB-E103"
+    assert not silent.with_name("mute.polydub").exists()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for try_ in (lambda: api.dub(silent, options(), project=kept), lambda: api.analyze(silent)):
+        with pytest.raises(InputError):
+            try_()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "mute.mp4"]
+    assert not any(kept.iterdir())
     noise = tmp_path / "noise.mp4"
     noise.write_bytes(b"\x00\x01 this is no video " * 99)
     with pytest.raises(InputError) as caught:
@@ -305,7 +331,7 @@ def test_a_film_without_speech_passes_through_and_says_so(tmp_path: Path) -> Non
     result = api.dub(film, options())
     assert result.outputs[0].lines == 0
     report = json.loads((result.project / "es" / "report.json").read_text())
-    assert any("no speech" in decision["reason"] for decision in report["decisions"])
+    assert [d["unit"] for d in report["decisions"] if "no speech" in d["reason"]] == ["film"]
     assert probe(result.outputs[0].video).video.n_frames == 50
 
 
@@ -342,3 +368,158 @@ def test_without_a_translator_every_way_to_get_one_is_told(
     assert all(
         way in caught.value.hint for way in ("--translation", "openai", "--llm-model", "draft")
     )
+
+
+def files_under(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+
+
+def test_a_dry_run_writes_nothing_and_knows_what_is_done(film: Path) -> None:
+    before = files_under(film.parent)
+    steps = {step.stage: step for step in api.plan(film, options())}
+    assert files_under(film.parent) == before
+    assert not any(step.cached for step in steps.values())
+    assert steps["shots"].languages == () and steps["speak"].languages == ("es",)
+    assert steps["speak"].seconds_estimate > 0
+    result = api.dub(film, options())
+    before = files_under(film.parent)
+    assert all(step.cached for step in api.plan(film, options()))
+    assert all(step.cached for step in api.plan_render(result.project))
+    path = result.project / "script.json"
+    text = path.read_text()
+    path.write_text(text.replace('"es word', '"hola word', 1))
+    left = {step.stage for step in api.plan_render(result.project) if not step.cached}
+    assert left == {"cast", "speak", "mix", "lips", "master", "report"}
+    path.write_text(text)
+    two = api.plan_render(result.project, {"targets": ("es", "zh")})
+    assert {step.stage: step.languages for step in two if not step.cached} == dict.fromkeys(
+        ("translate", "cast", "speak", "mix", "lips", "master", "report"), ("zh",)
+    )
+    more = api.plan(film, options(speakers=3))
+    assert [step.stage for step in more if step.cached] == [
+        *("probe", "separate", "shots", "faces", "transcribe")
+    ]
+    assert files_under(film.parent).keys() == before.keys()
+
+
+def test_a_given_translation_costs_nothing(film: Path) -> None:
+    srt = film.with_name("t.srt")
+    srt.write_text(GIVEN)
+    (step,) = [step for step in api.plan(film, given(srt)) if step.stage == "translate"]
+    assert (step.engine, step.seconds_estimate) == ("given", 0.0)
+
+
+def test_a_dry_run_refuses_what_the_run_refuses(film: Path, tmp_path: Path) -> None:
+    film.with_name("talk.es.mp4").write_bytes(b"precious")
+    silent = write_film(tmp_path / "mute.mp4", audio=False)
+    for try_, code in (
+        (lambda: api.plan(film, options()), "DUB-E301"),
+        (lambda: api.plan(film, options(), output=tmp_path / "no" / "x.mp4"), "DUB-E304"),
+        (lambda: api.plan(film, options(targets=("de",))), "DUB-E203"),
+        (lambda: api.plan(silent, options()), "DUB-E103"),
+        (lambda: api.plan(film, options(), overwrite=True, project=silent / "p"), "DUB-E304"),
+        (lambda: api.demo(silent), "DUB-E304"),
+    ):
+        with pytest.raises(PolydubError) as caught:
+            try_()
+        assert caught.value.code == code
+    assert api.plan(film, options(), overwrite=True)
+    assert not film.with_name("talk.polydub").exists()
+
+
+def test_the_language_of_the_film_is_no_target(film: Path) -> None:
+    with pytest.raises(InputError, match="English already") as caught:
+        api.dub(film, options(source_language="en-GB", targets=("es", "en")))
+    assert caught.value.code == "DUB-E108"
+    assert not film.with_name("talk.polydub").exists()
+    stages: set[str] = set()
+    with pytest.raises(InputError, match="English already"):
+        api.dub(film, options(targets=("en",)), on_event=lambda event: stages.add(event.stage))
+    assert "transcribe" in stages and "diarize" not in stages
+    project = api.analyze(film, options(targets=()))
+    for try_ in (
+        lambda: api.render(project.root, {"targets": ("en",)}, on_event=fail_on_event),
+        lambda: api.analyze(film, options(targets=("en",)), on_event=fail_on_event),
+        lambda: api.plan(film, options(targets=("en",))),
+    ):
+        with pytest.raises(InputError, match="English already"):
+            try_()
+
+
+def fail_on_event(event: Event) -> None:
+    raise AssertionError(f"{event.stage} began")
+
+
+def test_a_translation_that_nobody_asked_for_is_told(film: Path) -> None:
+    srt = film.with_name("t.srt")
+    srt.write_text(GIVEN)
+    for try_ in (
+        lambda: api.dub(film, options(translations={"zh": srt})),
+        lambda: api.analyze(film, options(targets=(), translations={"es": srt})),
+    ):
+        with pytest.raises(InputError, match="would not be used") as caught:
+            try_()
+        assert caught.value.code == "DUB-E108"
+    project = api.dub(film, options(lips=False)).project
+    with pytest.raises(InputError, match="would not be used"):
+        api.render(project, {"translations": {"zh": srt}})
+
+
+def test_a_translation_file_wins_over_the_chosen_engine(film: Path) -> None:
+    srt = film.with_name("t.srt")
+    srt.write_text(GIVEN)
+    project = api.dub(film, options(translations={"es": srt}, lips=False)).project
+    texts = [x["translations"]["es"]["text"] for x in script_of(project)["lines"]]
+    assert texts == ["uno", "dos", "tres"]
+
+
+def test_render_writes_where_the_dub_was_written(film: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "dubs"
+    first = api.dub(film, options(lips=False), output=f"{folder}/")
+    assert first.outputs[0].video == folder / "talk.es.mp4"
+    again = api.render(first.project)
+    assert again.outputs[0].video.resolve() == folder / "talk.es.mp4"
+    api.render(first.project, output=tmp_path / "other.mkv")
+    assert api.render(first.project).outputs[0].video.name == "other.mkv"
+    assert not film.with_name("talk.es.mp4").exists()
+
+
+def test_a_copied_project_is_rendered_without_being_asked(film: Path, tmp_path: Path) -> None:
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    home.mkdir()
+    film = film.rename(home / "talk.mp4")
+    srt = home / "talk.es.srt"
+    srt.write_text(GIVEN)
+    api.dub(film, given(srt))
+    shutil.copytree(home, copy, copy_function=shutil.copyfile)
+    for path in copy.glob("talk.*"):
+        os.utime(path, (1, 1))
+    shutil.rmtree(home)
+    (output,) = api.render(copy / "talk.polydub").outputs
+    assert output.video == copy / "talk.es.mp4"
+    assert output.video.stat().st_mtime == 1  # it still is what it would be
+    assert {path.parent for path in output.subtitles} == {copy}
+
+
+def test_a_line_off_screen_is_no_fall_back(film: Path) -> None:
+    (output,) = api.dub(film, options()).outputs
+    report = json.loads(output.report_json.read_text())
+    assert report["lines"][2]["line"]["visibility"] == "off-screen"
+    assert not [d for d in report["decisions"] if d["stage"] == "lips" and d["unit"] == "L003"]
+
+
+def test_options_of_a_refused_run_are_not_kept(film: Path) -> None:
+    project = api.dub(film, options(lips=False)).project
+    with pytest.raises(EngineError):
+        api.render(project, {"targets": ("de",)})
+    assert [output.language for output in api.render(project).outputs] == ["es"]
+
+
+def test_a_missing_model_file_is_found_before_the_analysis(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polydub.engines.registry.missing_requirements", lambda *_: ())
+    engines = {**register_fakes(), "translate": "llm-local"}
+    with pytest.raises(InputError, match=r"no file absent\.gguf") as caught:
+        api.dub(film, options(engines=engines, llm_model="absent.gguf"))
+    assert caught.value.code == "DUB-E101"

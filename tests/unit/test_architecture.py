@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engines": ("model", "media", "errors", "engines"),
     "stages": ("model", "errors", "stages", "engines.protocols"),
     "evaluate": ("model", "errors", "evaluate", "engines.protocols"),
+    "simulate": ("model", "media", "errors", "engines", "stages", "simulate"),
     "pipeline": (
         *("model", "media", "project", "engines", "stages", "evaluate", "errors", "pipeline"),
     ),

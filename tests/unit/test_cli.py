@@ -21,7 +21,14 @@ RESULT = api.DubResult(
     Path("film.polydub"),
     (
         api.Output(
-            "es", Path("film.es.mp4"), (Path("film.es.srt"),), Path("report.html"), 7, 2, 61.0
+            "es",
+            Path("film.es.mp4"),
+            (Path("film.es.srt"), Path("film.es.vtt")),
+            Path("report.html"),
+            Path("report.json"),
+            7,
+            2,
+            61.0,
         ),
     ),
 )
@@ -52,7 +59,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     fake("dub", RESULT)
     fake("render", RESULT)
     fake("demo", RESULT)
-    fake("plan", (api.PlannedStep("speak", "kokoro", 3, False, 90.0),))
+    steps = (
+        api.PlannedStep("shots", "scenedetect", (), True, 0.0),
+        api.PlannedStep("speak", "kokoro", ("es", "fr"), False, 90.0),
+    )
+    fake("plan", steps)
+    fake("plan_render", steps)
 
     class FakeProject:
         root = Path("film.polydub")
@@ -73,7 +85,7 @@ def test_dub_passes_every_option(calls: Calls, tmp_path: Path) -> None:
     srt = tmp_path / "a=b.srt"
     srt.write_text("")
     code = run(
-        *("dub", "film.mp4", "--to", "es,ja", "--to", "fr", "--from", "en", "-o", "dubs"),
+        *("dub", "film.mp4", "--to", "es,ja", "--to", "fr", "--from", "en", "-o", "dubs/"),
         *("--project", "work", "--engine", "speak=kokoro", "--engine", "lips = exemplar"),
         *("--translation", f"ja={srt}", "--llm-model", "m.gguf", "--no-lips", "--speakers", "3"),
         *("--no-subtitles", "--max-speed", "1.3", "--overwrite", "--quiet"),
@@ -83,7 +95,7 @@ def test_dub_passes_every_option(calls: Calls, tmp_path: Path) -> None:
     assert name == "dub"
     assert arguments[0] == Path("film.mp4")
     assert keywords == {
-        "output": Path("dubs"),
+        "output": "dubs/",
         "project": Path("work"),
         "overwrite": True,
         "on_event": None,
@@ -115,13 +127,15 @@ def test_dub_shows_where_everything_is(calls: Calls, capsys: pytest.CaptureFixtu
         "Spanish",
         "film.es.mp4",
         "film.es.srt",
+        "film.es.vtt",
         "report.html",
+        "report.json",
         "7 dubbed",
         "script.json",
     ):
         assert words in shown.out
     assert "polydub render film.polydub" in shown.out
-    assert "speaking: done, 2 in 5 s" in shown.err
+    assert "speaking: done in 5 s" in shown.err
 
 
 def test_summary_reads_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,18 +147,36 @@ def test_summary_reads_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[
             {"kind": "pass-through", "unit": "L002"},
             {"kind": "warning", "unit": "L001"},
         ],
-        "lines": [{"language": "es", "line": {"translations": translations}}],
+        "lines": [
+            {"language": "es", "line": {"translations": translations, "visibility": seen}}
+            for seen in ("on-screen", "off-screen")
+        ],
     }
+    for decision in facts["decisions"]:
+        decision["reason"] = "because"
     page = tmp_path / "report.html"
     page.with_suffix(".json").write_text(json.dumps(facts))
-    output = api.Output("es", Path("v.mp4"), (), page, 1, 0, 1.0)
+    output = api.Output("es", Path("v.mp4"), (), page, page.with_suffix(".json"), 1, 0, 1.0)
     from rich.console import Console
 
     tables.show_result(Console(width=200), api.DubResult(tmp_path, (output,)))
     shown = capsys.readouterr().out
     assert "2 (1 seen on screen)" in shown
     assert "1: L002" in shown
-    assert "1 lines are drafts" in shown
+    assert "2 lines are drafts" in shown
+    assert "1 of 2 lines: heard only" in shown
+    facts["decisions"] = [{"kind": "pass-through", "unit": "film", "reason": "no speech was found"}]
+    page.with_suffix(".json").write_text(json.dumps(facts))
+    tables.show_result(Console(width=200), api.DubResult(tmp_path, (output,)))
+    shown = capsys.readouterr().out
+    assert "no speech was found" in shown and "passed through" not in shown
+
+
+def test_commands_to_paste_are_quoted(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    tables.show_result(Console(), api.DubResult(Path("my [film].polydub"), ()))
+    assert "polydub render 'my [film].polydub'" in capsys.readouterr().out
 
 
 def test_json_holds_nothing_but_json(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,14 +193,23 @@ def test_quiet_says_nothing(calls: Calls, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr() == ("", "")
 
 
-def test_dry_run(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("dub", "film.mp4", "--to", "es", "--dry-run") == 0
-    assert [name for name, _, _ in calls] == ["plan"]
+@pytest.mark.parametrize(
+    ("command", "asked"), [(("dub", "film.mp4"), "plan"), (("render", "p.polydub"), "plan_render")]
+)
+def test_dry_run(
+    command: tuple[str, ...], asked: str, calls: Calls, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (*command, "--to", "es,fr", "-o", "out/", "--overwrite", "--dry-run")
+    assert run(*arguments) == 0
+    ((name, _, keywords),) = calls
+    assert name == asked
+    assert (keywords["output"], keywords["overwrite"]) == ("out/", True)
     shown = capsys.readouterr().out
-    assert "kokoro" in shown
-    assert "1 min 30 s" in shown
-    assert run("dub", "film.mp4", "--to", "es", "--dry-run", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["plan"][0]["units"] == 3
+    for words in ("kokoro", "es, fr", "the film", "done already", "At most about 1 min 30 s"):
+        assert words in shown
+    assert run(*arguments, "--json") == 0
+    steps = json.loads(capsys.readouterr().out)["plan"]
+    assert steps[1]["languages"] == ["es", "fr"] and steps[0]["cached"] is True
 
 
 def test_analyze(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,7 +310,6 @@ def test_wrong_usage(arguments: tuple[str, ...], calls: Calls) -> None:
         ("--engine", "speak"),
         ("--engine", "tongue=kokoro"),
         ("--engine", "speak="),
-        ("--translation", "fr=x.srt"),
         ("--translation", "x.srt", "--to", "fr"),
         ("--translation", "es="),
     ],
@@ -295,6 +335,12 @@ def test_one_target_needs_no_language_before_the_file(tmp_path: Path) -> None:
         options.parse_translations([str(srt)], ("es", "fr"))
     with pytest.raises(InputError, match="two translations"):
         options.parse_translations([str(srt), str(other)], ("es",))
+
+
+def test_codes_of_translations_may_be_spelled_otherwise(tmp_path: Path) -> None:
+    srt = tmp_path / "film.srt"
+    srt.write_text("")
+    assert options.parse_translations([f"spa={srt}"], ("es",)) == {"es": srt}
 
 
 def test_a_missing_translation_is_found_before_the_work(

@@ -31,8 +31,30 @@ def test_lines_speak_at_start_at_the_end_and_seldom_between() -> None:
         "speaking: started",
         "speaking: 10/25, 15 s left",
         "speaking: 20/25, 5 s left",
-        "speaking: done, 25 in 25 s",
+        "speaking: done in 25 s",
     ]
+
+
+def test_work_that_was_there_is_shown_as_reused() -> None:
+    stream = io.StringIO()
+    show, terminal = Lines(stream), io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=100, color_system=None)
+    with Bars(console) as bars:
+        for event in (
+            Event("shots", "film", 0, 9, at=0.0),
+            Event("shots", "film", 9, 9, at=1.0, cached=9),
+            Event("speak", "film", 0, 4, at=1.0),
+            Event("speak", "film", 4, 4, at=6.0, cached=3),
+        ):
+            show(event)
+            bars(event)
+    assert stream.getvalue().splitlines() == [
+        "finding cuts: started",
+        "finding cuts: reused",
+        "speaking: started",
+        "speaking: done in 5 s (3 of 4 reused)",
+    ]
+    assert "reused" in terminal.getvalue()
 
 
 def test_lines_start_again_for_another_language() -> None:
@@ -42,9 +64,9 @@ def test_lines_start_again_for_another_language() -> None:
         show(Event("translate", "film", done, 1, "es" if at < 5 else "fr", at=at))
     assert stream.getvalue().splitlines() == [
         "translating: es",
-        "translating: done, 1 in 4 s",
+        "translating: done in 4 s",
         "translating: fr",
-        "translating: done, 1 in 2 s",
+        "translating: done in 2 s",
     ]
 
 
@@ -53,7 +75,7 @@ def test_lines_take_a_stage_that_begins_in_the_middle() -> None:
     show = Lines(stream)
     show(Event("lips", "shot 1", 3, 9, at=1.0))
     show(Event("unheard", "x", 1, 1, at=1.0))
-    assert stream.getvalue().splitlines() == ["moving lips: started", "unheard: done, 1 in 0 s"]
+    assert stream.getvalue().splitlines() == ["moving lips: started", "unheard: done in 0 s"]
 
 
 def test_json_lines() -> None:

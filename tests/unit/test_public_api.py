@@ -22,5 +22,6 @@ def test_the_export_list_is_what_users_rely_on() -> None:
         "demo",
         "dub",
         "plan",
+        "plan_render",
         "render",
     ]

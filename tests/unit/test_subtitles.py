@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -172,6 +173,44 @@ def test_unusable_files(tmp_path: Path, name: str, content: str | bytes, message
     with pytest.raises(InputError, match=message) as caught:
         read_subtitles(put(tmp_path, name, content))
     assert caught.value.code == "DUB-E107"
+
+
+BROKEN_LATER = "\n2\n00:00:08,000 --> soon\nBye.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "problem"),
+    [
+        ("a.srt", "00:00:05,000 --> 00:00:02,000", "ends before it starts"),
+        ("a.srt", "00:00:05,000", "not a time range"),
+        ("a.srt", "00:00:75,000 -> 00:01:22,000", "not a time range"),
+        ("a.vtt", "00:05.000 - 0x:07.000", "not a time range"),
+    ],
+)
+def test_the_first_bad_line_is_named(tmp_path: Path, name: str, first: str, problem: str) -> None:
+    head = "WEBVTT\n" if name.endswith("vtt") else "1\n"
+    path = put(tmp_path, name, f"{head}{first}\nHi.\n{BROKEN_LATER}")
+    with pytest.raises(InputError, match=rf"line 2: '{re.escape(first)}' .*{problem}"):
+        read_subtitles(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        ("a.srt", "00:00:01 --> 00:00:02"),
+        ("a.srt", "0:01,000 --> 0:02,0"),
+        ("a.srt", "00:00:01,000 -> 00:00:02,000"),
+        ("a.srt", "00:00:01.000 – 00:00:02.000"),
+        ("a.vtt", "00:00:01,000 --> 00:00:02,000 align:start"),
+        ("a.vtt", "0:01 --> 0:02"),
+    ],
+)
+def test_no_spelling_of_a_time_range_loses_its_subtitle(
+    tmp_path: Path, name: str, times: str
+) -> None:
+    head = "WEBVTT\n\n" if name.endswith("vtt") else "1\n"
+    (cue,) = read_subtitles(put(tmp_path, name, f"{head}{times}\nAt 10:30 - or 11:00.\n"))
+    assert (cue.span, cue.text) == (Span.of(1, 2), "At 10:30 - or 11:00.")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

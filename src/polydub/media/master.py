@@ -47,6 +47,10 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"})
 """Sound that MP4 holds and players play; anything else becomes AAC."""
 
+MATROSKA_OPTIONS = {"default_mode": "infer_no_subs"}
+"""Left alone, FFmpeg marks the first subtitles as default, and players then show them unasked. (In
+MP4 it enables the first track of each kind and offers no choice; players take that as no wish.)"""
+
 MAX_CLOCK = 2**31 - 1
 
 
@@ -169,7 +173,7 @@ def _write(
         str(part),
         "w",
         format="mp4" if plan.mp4 else "matroska",
-        options=_container_options(video.time_base) if plan.mp4 else {},
+        options=_container_options(video.time_base) if plan.mp4 else MATROSKA_OPTIONS,
     )
     container.flags |= cast(
         int, Flags.bitexact.value

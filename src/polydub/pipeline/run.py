@@ -65,28 +65,48 @@ class Engines:
 
 @dataclass(slots=True)
 class StageProgress:
-    """Counts the units of one stage and tells the world."""
+    """Counts the units of one stage and tells the world.
+
+    ``made`` and ``found`` count the artifacts that it made anew and found from an earlier run. The
+    end of the last unit is told with the end of the stage; a stage without units says nothing.
+    """
 
     run: Run
     stage: str
     total: int
     done: int = 0
     cached: int = 0
+    made: int = 0
+    found: int = 0
 
-    def begin(self, unit: str, message: str = "") -> None:
-        """Announce the unit in work."""
-        self.run.emit(Event(self.stage, unit, self.done, self.total, message))
+    def begin(self) -> None:
+        """Announce the stage."""
+        self._tell("film")
 
-    def step(self, unit: str, *, cached: bool = False, message: str = "") -> None:
+    def step(self, unit: str, *, cached: bool = False) -> None:
         """One unit is finished; ``cached`` means that it was already there."""
-        self.done += 1
         self.cached += cached
-        self.run.emit(Event(self.stage, unit, self.done, self.total, message))
+        self._advance(self.done + 1, unit)
 
     def at(self, done: int, unit: str = "film") -> None:
         """Set the absolute count, for streams that report a position."""
-        self.done = min(done, self.total)
-        self.run.emit(Event(self.stage, unit, self.done, self.total))
+        self._advance(min(done, self.total), unit)
+
+    def end(self) -> None:
+        """All is done; a stage in which nothing had to be made was there from before."""
+        if not self.made and (self.found or not self.done):
+            self.cached = self.total
+        self.done = self.total
+        self._tell("film")
+
+    def _advance(self, done: int, unit: str) -> None:
+        news, self.done = done != self.done, done
+        if news and done < self.total:
+            self._tell(unit)
+
+    def _tell(self, unit: str) -> None:
+        if self.total:
+            self.run.emit(Event(self.stage, unit, self.done, self.total, cached=self.cached))
 
 
 @dataclass(slots=True)
@@ -99,6 +119,8 @@ class Run:
     on_event: EventSink | None = None
     decisions: list[Decision] = field(default_factory=list)
     timings: dict[str, StageTiming] = field(default_factory=dict)
+    _stage: StageProgress | None = None
+    _made: set[Path] = field(default_factory=set)
 
     @property
     def cache(self) -> Cache:
@@ -121,26 +143,36 @@ class Run:
     def stage(self, stage: str, total: int = 1) -> Iterator[StageProgress]:
         """Time a stage, watch its memory, and announce its begin and end."""
         progress = StageProgress(self, stage, total)
-        progress.begin("film")
+        progress.begin()
+        self._stage = progress
         watch = Stopwatch()
-        with PeakMemory() as memory:
-            yield progress
-        before = self.timings.get(stage)
-        seconds = watch.seconds + (before.seconds if before else 0.0)
-        peak = max(memory.mib, before.peak_mib if before else 0.0)
-        units = progress.total + (before.units if before else 0)
-        cached = progress.cached + (before.cached if before else 0)
-        self.timings[stage] = StageTiming(stage, seconds, peak, units, cached)
-        if progress.done < progress.total:
-            progress.at(progress.total)
+        try:
+            with PeakMemory() as memory:
+                yield progress
+        finally:
+            self._stage = None
+        progress.end()
+        before = self.timings.get(stage) or StageTiming(stage, 0.0, 0.0)
+        self.timings[stage] = StageTiming(
+            stage,
+            before.seconds + watch.seconds,
+            max(before.peak_mib, memory.mib),
+            before.units + progress.total,
+            before.cached + progress.cached,
+        )
 
     def ensure(
         self, stage: str, *key_parts: Any, make: Callable[[Path], None]
     ) -> tuple[Path, bool]:
         """``(folder, cached)`` of the artifact for ``key_parts``, made by ``make`` when absent."""
         key = digest(stage, *key_parts)
-        if self.cache.has(stage, key):
-            return self.cache.path(stage, key), True
-        with self.cache.make(stage, key) as work:
-            make(work)
-        return self.cache.path(stage, key), False
+        path, cached = self.cache.path(stage, key), self.cache.has(stage, key)
+        if not cached:
+            self._made.add(path)
+        if self._stage is not None and (not cached or path not in self._made):
+            self._stage.made += not cached
+            self._stage.found += cached
+        if not cached:
+            with self.cache.make(stage, key) as work:
+                make(work)
+        return path, cached

@@ -28,8 +28,13 @@ class Cue:
     speaker: str | None = None
 
 
-_TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"
-_ARROW = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
+_STAMP = r"(?:(\d{1,2}):)?([0-5]?\d):([0-5]?\d)(?:[.,](\d{1,3}))?"
+_RANGE = re.compile(rf"^\s*{_STAMP}\s*(?:-->|[-=]?>|[-–—→])\s*{_STAMP}(?:\s.*)?$")
+_MEANT_AS_RANGE = re.compile(
+    r"-->|^\s*(?:(?:\d+:){2}\d+[.,]\d|\d{1,2}:\d{1,2}[.,]\d{3}\s*[-–—=>→])"
+)
+"""A row with an arrow, or one that starts with a precise time as no spoken text does."""
+
 _VOICE = re.compile(r"<v(?:\.[\w.-]+)?\s+([^>]+)>")
 _MARKED = re.compile("^\ue000([^\ue001]*)\ue001")
 _NAME = r"(?P<name>[^\W\d_a-z][\w .'’-]{0,30}?)"
@@ -48,8 +53,7 @@ def read_subtitles(path: str | Path, *, encoding: str | None = None) -> tuple[Cu
     ``Olivia: ...`` and ``[NARRATOR] ...`` when most cues of the file carry one. Empty cues are left
     out. Raises ``InputError`` DUB-E101 or DUB-E107 with the line number.
     """
-    text = read_text(path, encoding)
-    _check_times(path, text)
+    text = _plain_times(path, read_text(path, encoding))
     kind = _FORMATS.get(Path(path).suffix.lower())
     marked = _VOICE.sub(lambda match: f"\ue000{match[1].strip()}\ue001", text)
     try:
@@ -63,13 +67,27 @@ def read_subtitles(path: str | Path, *, encoding: str | None = None) -> tuple[Cu
     return _tagged(sorted(cues, key=lambda cue: cue.span))
 
 
-def _check_times(path: str | Path, text: str) -> None:
-    """Times that a lenient reader would skip without a word."""
+def _plain_times(path: str | Path, text: str) -> str:
+    """``text`` with every time range spelled in full: a lenient reader skips others silently."""
     if text.startswith("[Script Info]") or "\n[Events]" in text:
-        return
-    for number, row in enumerate(text.split("\n"), 1):
-        if "-->" in row and not _ARROW.match(row):
+        return text
+    rows = text.split("\n")
+    for number, row in enumerate(rows, 1):
+        if not _MEANT_AS_RANGE.search(row):
+            continue
+        match = _RANGE.match(row)
+        if match is None:
             raise unreadable(path, f"'{row.strip()[:60]}' is not a time range", number)
+        start, end = _stamp(match.groups()[:4]), _stamp(match.groups()[4:])
+        if end < start:
+            raise unreadable(path, f"'{row.strip()[:60]}' ends before it starts", number)
+        rows[number - 1] = f"{start} --> {end}"
+    return "\n".join(rows)
+
+
+def _stamp(parts: Sequence[str | None]) -> str:
+    hours, minutes, seconds, fraction = (part or "0" for part in parts)
+    return f"{hours:0>2}:{minutes:0>2}:{seconds:0>2}.{fraction:0<3}"
 
 
 def _cue(event: pysubs2.SSAEvent, path: str | Path, unescape: bool) -> Cue | None:

@@ -80,7 +80,8 @@ def dub(
         max_speed=max_speed,
     )
     if dry_run:
-        _show_plan(api.plan(video, wanted, project=project), json_lines)
+        steps = api.plan(video, wanted, output=output, project=project, overwrite=overwrite)
+        _show_plan(steps, json_lines)
         return
     with progress(json_lines=json_lines, quiet=quiet) as sink:
         result = api.dub(
@@ -128,13 +129,14 @@ def render(
     project: o.ProjectArgument,
     to: o.MaybeTo = None,
     translation: o.TranslationFiles = None,
-    output: o.OutputPath = None,
+    output: o.RenderOutputPath = None,
     subtitles: o.MaybeSubtitles = None,
     overwrite: o.Overwrite = False,
     engine: o.Engines = None,
     llm_model: o.LlmModel = None,
     lips: o.MaybeLips = None,
     max_speed: o.MaybeMaxSpeed = None,
+    dry_run: o.DryRun = False,
     json_lines: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = 0,
@@ -148,6 +150,10 @@ def render(
     for name in ("targets", "engines", "translations"):
         if getattr(wanted, name):
             changes[name] = getattr(wanted, name)
+    if dry_run:
+        steps = api.plan_render(project, changes, output=output, overwrite=overwrite)
+        _show_plan(steps, json_lines)
+        return
     with progress(json_lines=json_lines, quiet=quiet) as sink:
         result = api.render(project, changes, output=output, overwrite=overwrite, on_event=sink)
     _show_result(result, json_lines, quiet)

@@ -70,11 +70,11 @@ TranslationFiles = Annotated[
     ),
 ]
 OutputPath = Annotated[
-    Path | None,
+    str | None,  # a path would lose the slash that makes it a folder
     typer.Option(
         "--output",
         "-o",
-        metavar="FILE|FOLDER",
+        metavar="FILE|FOLDER/",
         help="Video to write, or a folder; beside the source when not given.",
         rich_help_panel=_OUTPUT,
         show_default=False,
@@ -93,6 +93,17 @@ ProjectFolder = Annotated[
 Subtitles = Annotated[
     bool,
     typer.Option("--subtitles/--no-subtitles", help="Write them.", rich_help_panel=_OUTPUT),
+]
+RenderOutputPath = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE|FOLDER/",
+        help="Video to write, or a folder; where it was written before when not given.",
+        rich_help_panel=_OUTPUT,
+        show_default=False,
+    ),
 ]
 Overwrite = Annotated[
     bool,
@@ -248,9 +259,11 @@ def parse_engines(values: Sequence[str]) -> dict[str, str]:
 def parse_translations(values: Sequence[str], targets: Sequence[str]) -> dict[str, Path]:
     """``{"es": Path("film.srt")}`` from ``["es=film.srt"]``, or ``["film.srt"]`` with one target.
 
-    Raises ``InputError`` DUB-E108 when it is unclear which language a file is in, DUB-E101 when
-    there is no such file.
+    Raises ``InputError`` DUB-E108 when it is unclear which language a file is in, DUB-E105 when
+    there is no such language, DUB-E101 when there is no such file.
     """
+    from polydub.model.language import parse_language
+
     files: dict[str, Path] = {}
     for value in values:
         code, equals, path = value.partition("=")
@@ -263,12 +276,13 @@ def parse_translations(values: Sequence[str], targets: Sequence[str]) -> dict[st
                 )
             code, path = targets[0], value
         code = code.strip()
-        if not code or not path or (targets and code not in targets):
+        if not code or not path:
             raise InputError(
-                f"--translation {value} names no language of --to.",
-                hint=f"Languages: {', '.join(targets) or 'none'}.",
+                f"Cannot use --translation {value}.",
+                hint="Write FILE, or LANG=FILE.",
                 code="DUB-E108",
             )
+        code = parse_language(code)
         if code in files:
             raise InputError(f"There are two translations for '{code}'.", code="DUB-E108")
         if not Path(path).is_file():  # now, not after an hour of analysis

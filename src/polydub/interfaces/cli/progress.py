@@ -32,6 +32,9 @@ TITLES: dict[str, str] = {
 }
 """Stage -> what the user reads."""
 
+REUSED = "reused"
+"""What is said of work that was found finished from an earlier run."""
+
 QUIET_SECONDS = 10.0
 """Plain lines: a running stage speaks at most this often."""
 
@@ -95,6 +98,8 @@ class Bars:
         )
 
     def _note(self, event: Event) -> str:
+        if event.reused:
+            return f"[dim]{REUSED}[/]"
         if event.finished:
             return f"[dim]{duration(event.at - self._began[event.stage])}[/]"
         left = self._eta.left(event.stage)
@@ -118,14 +123,20 @@ class Lines:
         if not started:
             self._began[event.stage] = event.at
         if event.finished:
-            taken = duration(event.at - self._began[event.stage])
-            self._print(event, f"{title}: done, {event.total} in {taken}")
+            self._print(event, f"{title}: {self._ending(event)}")
         elif not started:
             self._print(event, f"{title}: {event.message or 'started'}")
         elif event.at - self._spoke[event.stage] >= QUIET_SECONDS:
             left = self._eta.left(event.stage)
             tail = "" if left is None else f", {duration(left)} left"
             self._print(event, f"{title}: {event.done}/{event.total}{tail}")
+
+    def _ending(self, event: Event) -> str:
+        if event.reused:
+            return REUSED
+        taken = duration(event.at - self._began[event.stage])
+        some = f" ({event.cached} of {event.total} {REUSED})" if event.cached else ""
+        return f"done in {taken}{some}"
 
     def _print(self, event: Event, text: str) -> None:
         self._spoke[event.stage] = event.at

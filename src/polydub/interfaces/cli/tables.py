@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -43,11 +44,12 @@ def show_result(console: Console, result: DubResult) -> None:
     """One panel per language, and what to do next."""
     for output in result.outputs:
         console.print(_output_panel(output))
-    project = escape(near(result.project))
-    console.print(f"Project: [bold]{project}[/]")
+    project = near(result.project)
+    console.print(f"Project: [bold]{escape(project)}[/]", soft_wrap=True)
     console.print(
-        f"To change a line, a voice or a name: edit [bold]{project}/script.json[/], then "
-        f"[bold]polydub render {project}[/]",
+        "To change a line, a voice or a name: edit "
+        f"[bold]{escape(near(result.project / 'script.json'))}[/], then "
+        f"[bold]polydub render {escape(quote(project))}[/]",
         soft_wrap=True,
     )
 
@@ -57,11 +59,12 @@ def _output_panel(output: Output) -> Panel:
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     grid.add_row("video", f"[bold]{escape(near(output.video))}[/]")
-    for path in output.subtitles:
-        grid.add_row("subtitles", escape(near(path)))
+    for number, path in enumerate(output.subtitles):
+        grid.add_row("" if number else "subtitles", escape(near(path)))
     grid.add_row("report", escape(near(output.report)))
+    grid.add_row("", escape(near(output.report_json)))
     grid.add_row("lines", f"{output.lines} dubbed")
-    for name, value in _report_facts(output.report.with_suffix(".json")):
+    for name, value in _report_facts(output.report_json):
         grid.add_row(name, value)
     notes = f"[yellow]{output.warnings}[/], see the report" if output.warnings else "nothing"
     grid.add_row("to look at", notes)
@@ -79,15 +82,21 @@ def _report_facts(path: Path) -> Iterator[tuple[str, str]]:
     cast = report.get("cast", [])
     seen = sum(member.get("person") is not None for member in cast)
     yield "speakers", f"{len(cast)} ({seen} seen on screen)"
+    entries = report.get("lines", [])
+    unseen = sum(entry["line"].get("visibility") != "on-screen" for entry in entries)
+    if unseen:
+        yield "off screen", f"{unseen} of {len(entries)} lines: heard only, no lips to move"
     decisions = report.get("decisions", [])
-    passed = [d["unit"] for d in decisions if d["kind"] == "pass-through"]
+    passed = {d["unit"]: d["reason"] for d in decisions if d["kind"] == "pass-through"}
+    if "film" in passed:
+        yield "film", f"[yellow]{escape(passed.pop('film'))}[/]"
     if passed:
-        units = list(dict.fromkeys(passed))
+        units = list(passed)
         shown = ", ".join(units[:MANY]) + (" …" if len(units) > MANY else "")
         yield "passed through", f"[yellow]{len(units)}[/]: {escape(shown)}"
     drafts = sum(
         translation["status"] == "draft"
-        for entry in report.get("lines", [])
+        for entry in entries
         for language, translation in entry["line"]["translations"].items()
         if language == entry["language"]
     )
@@ -105,7 +114,7 @@ def show_project(console: Console, project: Project) -> None:
     console.print(f"Script: [bold]{escape(near(project.script_path))}[/]", soft_wrap=True)
     console.print(
         f"Look it through, edit what is wrong, then [bold]polydub render "
-        f"{escape(near(project.root))}[/]",
+        f"{escape(quote(near(project.root)))}[/]",
         soft_wrap=True,
     )
 
@@ -119,21 +128,25 @@ def project_json(project: Project) -> str:
 def show_plan(console: Console, steps: Sequence[PlannedStep]) -> None:
     """What a run would do, stage by stage."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, side in (("stage", "left"), ("engine", "left"), ("units", "right")):
-        table.add_column(heading, justify="right" if side == "right" else "left")
+    for heading in ("stage", "engine", "for"):
+        table.add_column(heading)
     table.add_column("estimate", justify="right")
     for step in steps:
-        seconds = step.seconds_estimate
-        estimate = "done already" if step.cached else "" if seconds is None else duration(seconds)
         table.add_row(
             TITLES.get(step.stage, step.stage),
             escape(step.engine or "–"),
-            str(step.units) if step.units else "?",
-            f"[green]{estimate}[/]" if step.cached else estimate,
+            ", ".join(step.languages) or "the film",
+            "[green]done already[/]" if step.cached else duration(step.seconds_estimate),
         )
-    known = [step.seconds_estimate or 0.0 for step in steps if not step.cached]
-    total = f"About {duration(sum(known))} in all." if sum(known) else ""
-    console.print(Group(table, f"\n{total} Nothing was done: this is a dry run.".lstrip(" ")))
+    open_steps = [step for step in steps if not step.cached]
+    seconds = duration(sum(step.seconds_estimate for step in open_steps))
+    if not open_steps:
+        total = "Everything is done already."
+    elif len(open_steps) < len(steps):
+        total = f"At most about {seconds}: parts of a stage that did not change are reused."
+    else:
+        total = f"About {seconds} in all."
+    console.print(Group(table, f"\n{total} Nothing was done: this is a dry run."))
 
 
 def plan_json(steps: Sequence[PlannedStep]) -> str:
