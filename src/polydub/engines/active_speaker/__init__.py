@@ -1,0 +1,1 @@
+"""Engines that tell whether a face that is seen is the one that is heard."""
