@@ -3,18 +3,18 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from polydub.model import Span, Turn, Waveform
 from polydub.stages.diarize import (
     Diarization,
     DiarizeOptions,
-    _condensed,
     diarize,
     voice_similarity,
     windows,
 )
+from polydub.stages.voices import _condensed
 
 RATE = 16000
 TONES = {"a": 300.0, "b": 900.0, "c": 2100.0, "d": 4300.0}
@@ -184,6 +184,7 @@ def test_windows_cover_all_speech_and_nothing_else(spans: list[Span]) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(stretches, st.sampled_from([None, 1, 2, 3]))
+@example([Span.of("0.03", "2.94")], 2)
 def test_turns_cover_the_speech_in_order(spans: list[Span], speakers: int | None) -> None:
     rng = np.random.default_rng(len(spans))
     audio = Waveform(rng.normal(0, 0.1, 30 * RATE).astype(np.float32), RATE)

@@ -1,140 +1,208 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
-from scipy.signal import lfilter
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from polydub.model import Span, Turn, Waveform, Word, total
+from polydub.model import Span, Turn, Voiceprint, Waveform, Word, total
 from polydub.stages.references import (
+    Reference,
     ReferenceOptions,
-    choose_references,
-    formant_spacing,
-    pitches,
-    speaker_hints,
+    Scene,
+    find_references,
 )
 
 RATE = 16000
 
 
-def glottis(hertz: float, seconds: float, rate: int = RATE) -> np.ndarray:
-    """A voice-like sound: harmonics falling by 12 dB per octave, formants left out."""
-    t = np.arange(round(seconds * rate)) / rate
-    count = int(3500 / hertz)
-    sound = sum(np.sin(2 * np.pi * hertz * k * t) / k**2 for k in range(1, count + 1))
-    return (0.1 * sound).astype(np.float32)
+class ByPitch:
+    """An embedder that knows two voices: the louder tone of the two decides."""
+
+    def embed(self, audio: Waveform) -> Voiceprint:
+        t = np.arange(len(audio.samples)) / RATE
+        found = [abs(np.mean(audio.samples * np.exp(-2j * np.pi * f * t))) for f in (110, 220)]
+        print_ = np.array([found[0], found[1]], dtype=np.float32)
+        return print_ / max(float(np.linalg.norm(print_)), 1e-9)
 
 
-def noise(seconds: float, level: float = 0.1) -> np.ndarray:
-    rng = np.random.default_rng(9)
-    return rng.normal(0, level, round(seconds * RATE)).astype(np.float32)
+def speech(seconds: float, hertz: float = 110.0, level: float = 1.0) -> np.ndarray:
+    """Bursts of a tone with faint gaps: something to hear levels, noise and pitch by."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    tone = sum(np.sin(2 * np.pi * hertz * k * t) / k**2 for k in range(1, 12))
+    rhythm = np.where(t % 0.25 < 0.2, 1.0, 0.01)
+    return (0.1 * level * tone * rhythm).astype(np.float32)
 
 
-def words(*spans: tuple[str, str], probability: float = 0.9) -> list[Word]:
-    return [Word("word", Span.of(*span), probability) for span in spans]
+def words(*spans: tuple[float, float], probability: float = 0.9) -> tuple[Word, ...]:
+    """Words of a third of a second all over the spans."""
+    made = []
+    for start, end in spans:
+        count = max(1, round((end - start) * 3))
+        step = (end - start) / count
+        made += [
+            Word("word", Span.of(start + i * step, start + (i + 1) * step), probability)
+            for i in range(count)
+        ]
+    return tuple(made)
 
 
-AUDIO = Waveform(noise(60), RATE)
+def scene(
+    *turns: tuple[float, float, str], samples: np.ndarray | None = None, **more: object
+) -> Scene:
+    made = tuple(Turn(Span.of(start, end), voice) for start, end, voice in turns)
+    audio = Waveform(speech(60) if samples is None else samples, RATE)
+    return Scene(made, more.pop("words", ()), audio, **more)  # type: ignore[arg-type]
 
 
-def test_the_longest_piece_comes_first_and_the_sum_is_limited() -> None:
-    turns = [Turn(Span.of(0, 3), "V1"), Turn(Span.of(5, 11), "V1"), Turn(Span.of(20, 28), "V1")]
-    found = choose_references(turns, (), AUDIO, "V1")
+def spans(references: Sequence[Reference]) -> list[Span]:
+    return [reference.span for reference in references]
 
-    assert found == (Span.of(20, 28), Span.of(5, 9))
-    assert total(found) == 12
+
+def covered(references: Sequence[Reference], start: float, end: float) -> float:
+    return float(sum(r.span.overlap(Span.of(start, end)) for r in references))
+
+
+def test_longer_pieces_come_first_and_the_sum_is_limited() -> None:
+    found = find_references(scene((0, 2, "V1"), (5, 9, "V1"), (20, 50, "V1")))["V1"]
+    assert total(spans(found)) <= 15
+    assert found[0].span.duration >= 4
+    assert [r.score for r in found] == sorted((r.score for r in found), reverse=True)
 
 
 def test_what_another_voice_covers_is_left_out() -> None:
-    turns = [Turn(Span.of(0, 6), "V1"), Turn(Span.of(4, 5), "V2")]
-    found = choose_references(turns, (), AUDIO, "V1")
-
-    assert found == (Span.of(0, "3.9"), Span.of("5.1", 6))
-    assert choose_references(turns, (), AUDIO, "V3") == ()
+    film = scene((0, 6, "V1"), (4, 5, "V2"))
+    found = find_references(film)
+    assert spans(found["V1"]) == [Span.of(0, "3.9"), Span.of("5.1", 6)]
+    assert found["V2"][0].parts["alone"] == 0.0
+    assert set(found) == {"V1", "V2"}
 
 
 def test_pauses_between_words_are_left_out() -> None:
-    turns = [Turn(Span.of(0, 10), "V1")]
-    spoken = words(("0.5", "1"), ("1.1", "2"), ("5", "7"), ("7.2", "8.5"))
-    found = choose_references(turns, spoken, AUDIO, "V1")
-    assert found == (Span.of(5, "8.5"), Span.of("0.5", 2))
+    film = scene((0, 10, "V1"), words=words((0.5, 2.0), (5.0, 8.5)))
+    found = find_references(film)["V1"]
+    assert spans(found) == [Span.of("4.95", "8.55"), Span.of("0.45", "2.05")]
 
 
-def test_loud_and_clear_pieces_win_over_faint_or_unclear_ones() -> None:
-    turns = [Turn(Span.of(0, 4), "V1"), Turn(Span.of(10, "13.5"), "V1")]
-    samples = AUDIO.samples.copy()
-    samples[: 4 * RATE] *= 0.1
-    assert choose_references(turns, (), Waveform(samples, RATE), "V1")[0] == Span.of(10, "13.5")
+def test_long_speech_is_cut_between_words() -> None:
+    spoken = words((0, 20))
+    found = find_references(scene((0, 20, "V1"), words=spoken))["V1"]
+    edges = {word.span.start for word in spoken} | {word.span.end for word in spoken}
+    for reference in found:
+        assert 2 <= reference.span.duration <= Span.of(0, "8.05").duration
+        assert {reference.span.start, reference.span.end} <= edges | {Span.of(0, "20").end}
 
-    unclear = [*words((0, 4), probability=0.3), *words((10, "13.5"))]
-    assert choose_references(turns, unclear, AUDIO, "V1")[0] == Span.of(10, "13.5")
+
+def test_noise_under_a_piece_counts_against_it() -> None:
+    bed = np.zeros(60 * 48000, dtype=np.float32)
+    bed[: 4 * 48000] = 0.05
+    film = scene((0, 4, "V1"), (10, 14, "V1"), background=Waveform(bed, 48000))
+    first, *rest = find_references(film)["V1"]
+    assert first.span == Span.of(10, 14)
+    assert first.measured["snr_db"] > 20
+    assert all(r.measured["snr_db"] > 20 for r in rest)
+
+
+def test_clipped_pieces_lose() -> None:
+    samples = np.random.default_rng(3).laplace(0.0, 0.03, 20 * RATE).astype(np.float32)
+    samples[: 4 * RATE] = np.clip(samples[: 4 * RATE], -0.05, 0.05)
+    found = find_references(scene((0, 4, "V1"), (10, 14, "V1"), samples=samples))["V1"]
+    assert found[0].span == Span.of(10, 14)
+    assert found[0].parts["clipping"] > 0.95
+    assert found[0].measured["clipped"] < 0.002
+
+
+def test_unclear_words_lose() -> None:
+    spoken = (*words((0, 4), probability=0.3), *words((10, 14)))
+    found = find_references(scene((0, 4, "V1"), (10, 14, "V1"), words=spoken))["V1"]
+    assert found[0].span.start >= 9
+    assert found[0].measured["probability"] == pytest.approx(0.9)
+
+
+def test_a_shout_loses_unless_all_is_shouted() -> None:
+    samples = speech(40)
+    samples[: 4 * RATE] = speech(4, hertz=220.0, level=4.0)
+    turns = [(0, 4, "V1"), (10, 14, "V1"), (20, 24, "V1"), (30, 34, "V1")]
+    found = find_references(scene(*turns, samples=samples))["V1"]
+    assert covered(found, 0, 4) == 0.0
+    assert found[0].parts["pitch"] == 1.0
+
+    loud = find_references(scene(*turns, samples=speech(40, hertz=220.0, level=4.0)))["V1"]
+    assert loud[0].parts["pitch"] == loud[0].parts["level"] == 1.0
+
+
+def test_turns_of_the_wrong_voice_are_rejected_by_voiceprint() -> None:
+    samples = np.concatenate([speech(30), speech(30, hertz=220.0)])
+    turns = [(n, n + 4, "V1") for n in range(0, 30, 6)] + [(n, n + 4, "V2") for n in (36, 42, 48)]
+    film = scene(*turns, (54, 58, "V1"), samples=samples)
+    found = find_references(film, embedder=ByPitch())["V1"]
+    assert covered(found, 54, 58) == 0.0
+    assert found[0].parts["voiceprint"] == 1.0
+    assert found[0].measured["cosine"] > found[0].measured["rival"]
+
+
+def test_one_piece_has_nothing_to_be_compared_with() -> None:
+    found = find_references(scene((0, 3, "V1")), embedder=ByPitch())["V1"]
+    assert spans(found) == [Span.of(0, 3)]
+    assert not {"voiceprint", "pitch", "level", "words"} & set(found[0].parts)
+    assert 0.0 < found[0].score <= 1.0
+
+
+def test_of_two_pieces_that_differ_both_are_kept() -> None:
+    samples = np.concatenate([speech(10), speech(10, hertz=220.0)])
+    film = scene((0, 3, "V1"), (12, 14, "V1"), samples=samples)
+    found = find_references(film, embedder=ByPitch())["V1"]
+    assert spans(found) == [Span.of(0, 3), Span.of(12, 14)]
+
+
+def test_the_last_piece_is_cut_behind_a_word_or_else_to_fit() -> None:
+    film = scene((0, 3, "V1"), (10, 12, "V1"), words=words((0, 3), (10, 12)))
+    found = find_references(film, options=ReferenceOptions(wanted_s=4.5, pad_s=0.0))["V1"]
+    assert found[1].span.end in {word.span.end for word in film.words}
+    tight = find_references(film, options=ReferenceOptions(wanted_s=3.9, pad_s=0.0))["V1"]
+    assert total(spans(tight)) == Span.of(0, "3.9").duration
 
 
 def test_when_all_is_short_the_longest_is_given() -> None:
-    turns = [Turn(Span.of(0, "0.3"), "V1"), Turn(Span.of(2, "2.5"), "V1")]
-    assert choose_references(turns, (), AUDIO, "V1") == (Span.of(2, "2.5"),)
-    always_overlapped = [Turn(Span.of(0, 1), "V1"), Turn(Span.of(0, 1), "V2")]
-    assert choose_references(always_overlapped, (), AUDIO, "V1") == (Span.of(0, 1),)
+    found = find_references(scene((0, 0.3, "V1"), (2, 2.5, "V1")))["V1"]
+    assert spans(found) == [Span.of(2, "2.5")]
+    overlapped = find_references(scene((0, 1, "V1"), (0, 1, "V2")))
+    assert spans(overlapped["V1"]) == [Span.of(0, 1)]
+    assert overlapped["V1"][0].score == 0.0
 
 
-def test_the_wanted_length_is_an_option() -> None:
-    options = ReferenceOptions(wanted_s=2.0)
-    turns = [Turn(Span.of(0, 3), "V1")]
-    assert choose_references(turns, (), AUDIO, "V1", options=options) == (Span.of(0, 2),)
+def test_enough_comes_before_good() -> None:
+    samples = speech(20)
+    samples[5 * RATE : 10 * RATE] *= 0.05
+    film = scene((0, 2, "V1"), (5, 7, "V1"), (7.5, 9.5, "V1"), samples=samples)
+    assert total(spans(find_references(film)["V1"])) >= 4
+    little = ReferenceOptions(enough_s=1.0)
+    strict = find_references(film, options=little)["V1"]
+    assert all(r.score >= 0.5 * strict[0].score for r in strict)
 
 
-@pytest.mark.parametrize("hertz", [75.0, 110.0, 147.3, 220.0, 330.0])
-@pytest.mark.parametrize("rate", [16000, 24000])
-def test_pitch_of_a_voice_like_sound(hertz: float, rate: int) -> None:
-    found = pitches(glottis(hertz, 0.6, rate), rate)
-    assert len(found) > 15
-    assert np.abs(found / hertz - 1).max() < 0.01
-
-
-def test_noise_and_silence_have_no_pitch() -> None:
-    assert len(pitches(noise(1.0), RATE)) == 0
-    assert len(pitches(np.zeros(RATE, dtype=np.float32), RATE)) == 0
-    assert len(pitches(np.zeros(10, dtype=np.float32), RATE)) == 0
-
-
-def test_pitch_survives_noise_at_15_db() -> None:
-    voice = glottis(180.0, 1.0)
-    level = float(np.sqrt(np.mean(voice**2))) * 10 ** (-15 / 20)
-    found = pitches(voice + noise(1.0, level), RATE)
-    assert abs(float(np.median(found)) / 180.0 - 1) < 0.01
-
-
-def vowel(hertz: float, spacing: float, seconds: float = 1.0) -> np.ndarray:
-    """Pulses through the resonances of a tube, with a little breath."""
-    sound = noise(seconds, 0.002).astype(np.float64)
-    sound[:: round(RATE / hertz)] += 1.0
-    for number in range(4):
-        angle = 2 * np.pi * (number + 0.5) * spacing / RATE
-        radius = np.exp(-np.pi * 80.0 / RATE)
-        sound = lfilter([1.0], [1.0, -2 * radius * np.cos(angle), radius**2], sound)
-    return (0.1 * sound / np.abs(sound).max()).astype(np.float32)
-
-
-@pytest.mark.parametrize("spacing", [950.0, 1050.0, 1180.0])
-def test_formant_spacing_of_a_tube(spacing: float) -> None:
-    assert formant_spacing(vowel(110.0, spacing), RATE) == pytest.approx(spacing, rel=0.04)
-    assert formant_spacing(vowel(110.0, spacing)[:300], RATE) is None
-    assert formant_spacing(np.zeros(RATE, dtype=np.float32), RATE) is None
-
-
-@pytest.mark.parametrize(
-    ("hertz", "spacing", "gender"),
-    [(105.0, 990.0, "male"), (225.0, 1200.0, "female"), (210.0, 950.0, "male")],
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 100), st.integers(1, 60), st.sampled_from(["V1", "V2"])),
+        min_size=1,
+        max_size=8,
+    )
 )
-def test_hints_follow_the_vocal_tract(hertz: float, spacing: float, gender: str) -> None:
-    samples = np.concatenate([vowel(hertz, spacing), vowel(90.0, 1400.0)])
-    hints = speaker_hints(Waveform(samples, RATE), [Span.of(0, 1)])
+def test_references_are_short_enough_apart_and_inside_own_turns(
+    drawn: list[tuple[int, int, str]],
+) -> None:
+    turns = [(start / 10, (start + length) / 10, voice) for start, length, voice in drawn]
+    film = scene(*turns, samples=speech(17))
+    found = find_references(film)
+    assert found == find_references(film)
+    assert set(found) == {voice for _, _, voice in turns}
+    for voice, references in found.items():
+        own = [turn.span for turn in film.turns if turn.voice == voice]
+        assert 0 < sum(r.span.duration for r in references) <= 15
+        assert all(any(r.span & span == r.span for span in own) for r in references)
+        assert all(0.0 <= part <= 1.0 for r in references for part in r.parts.values())
 
-    assert hints.pitch_hz == pytest.approx(hertz, rel=0.02)
-    assert hints.gender == gender
-    assert 0.3 < hints.confidence <= 1.0
 
-
-def test_hints_in_between_are_unsure_and_without_voice_absent() -> None:
-    between = speaker_hints(Waveform(vowel(165.0, 1100.0), RATE), [Span.of(0, 1)])
-    assert between.confidence < 0.35
-    nothing = speaker_hints(AUDIO, [Span.of(0, 1)])
-    assert (nothing.pitch_hz, nothing.gender, nothing.confidence) == (None, None, 0.0)
-    assert speaker_hints(AUDIO, []).pitch_hz is None
+def test_without_turns_there_are_no_references() -> None:
+    assert find_references(Scene((), (), Waveform(speech(3), RATE))) == {}

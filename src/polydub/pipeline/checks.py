@@ -15,7 +15,10 @@ from polydub.project.folder import require_writable
 from polydub.project.script_file import read_script
 from polydub.project.translation_file import GivenTranslation, read_translation
 
-ANALYSING = ("separate", "shots", "faces", "identify-face", "vad", "voiceprint", "recognize")
+ANALYSING = (
+    *("separate", "shots", "faces", "identify-face", "segment", "vad", "recognize"),
+    *("voiceprint", "active-speaker"),
+)
 DUBBING = ("speak", "convert")
 
 

@@ -14,21 +14,21 @@ from polydub.pipeline.analysis import (
     VERSION,
     Analysis,
     chosen_audio,
-    listen,
     see,
     separate_sound,
 )
 from polydub.pipeline.casting import cast_stage
 from polydub.pipeline.checks import given_translation
+from polydub.pipeline.hearing import find_voices, listen
 from polydub.pipeline.mixing import DubTrack, mix_dub
 from polydub.pipeline.options import require_other_language
 from polydub.pipeline.outputs import is_current, is_untouched, record_output, request_key
 from polydub.pipeline.picture import Lips, render_lips
+from polydub.pipeline.pinning import project_pins
 from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.run import Run
 from polydub.pipeline.scripting import (
     build_script,
-    find_voices,
     keep_script,
     make_thumbnails,
     report_problems,
@@ -62,23 +62,26 @@ def analyse(run: Run, source: Source) -> Analysis:
     sound = separate_sound(run, source)
     picture = see(run, source, video)
     run.engines.release("separate", "shots", "faces", "identify-face")
-    transcript, speech = listen(run, source, sound)
+    heard = listen(run, source, sound)
+    transcript = heard.transcript
     if not run.project.script_path.exists():  # else the script says which language it is
         require_other_language(transcript.language, run.options.targets)
-    voices = find_voices(run, source, sound, speech)
+    voices = find_voices(run, source, sound, heard)
+    pins = project_pins(run)
     key = digest(
         VERSION,
         picture.key,
         transcript,
         voices.turns,
-        run.engines.identity("separate"),
+        pins,
+        [run.engines.identity(kind) for kind in ("separate", "active-speaker")],
         chosen_audio(source, run.options.source_language).index,
     )
-    script = build_script(run, source, sound, picture, transcript, voices)
+    script = build_script(run, source, (sound, picture), heard, voices, pins)
     script = settle_script(run, script, key)
     require_other_language(script.language, run.options.targets)
     report_problems(run, script)
-    return Analysis(source, sound, picture, speech, script, key)
+    return Analysis(source, sound, picture, heard.speech, script, key)
 
 
 def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite: bool) -> Finished:

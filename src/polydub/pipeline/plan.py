@@ -9,6 +9,7 @@ from pathlib import Path
 from polydub.media.probe import probe_film
 from polydub.model import Line, Source
 from polydub.pipeline import checks
+from polydub.pipeline.hearing import HEARING
 from polydub.pipeline.options import stored_options
 from polydub.pipeline.outputs import is_untouched, request_key
 from polydub.pipeline.run import Run
@@ -20,9 +21,9 @@ COST: dict[str, tuple[tuple[str, ...], float]] = {
     "separate": (("separate",), 0.4),
     "shots": (("shots",), 0.3),
     "faces": (("faces", "identify-face"), 2.5),
-    "transcribe": (("vad", "recognize"), 0.5),
+    "transcribe": (("segment", "vad", "recognize"), 0.6),
     "diarize": (("voiceprint",), 0.5),
-    "attribute": ((), 0.05),
+    "attribute": (("active-speaker",), 0.1),
     "translate": (("translate",), 2.0),
     "cast": (("speak", "convert", "voiceprint", "recognize"), 2.0),
     "speak": (("speak", "convert", "recognize"), 2.5),
@@ -36,14 +37,16 @@ film clips of 5-9 s by ``benchmarks/film_clips.py``; a rough guide, not a promis
 
 PER_TARGET = ("translate", "cast", "speak", "mix", "lips", "master", "report")
 
-HEARING = ("separate", "vad", "recognize")
 UPSTREAM: dict[str, tuple[str, ...]] = {
     "separate": ("separate",),
     "shots": ("shots",),
     "faces": ("shots", "faces", "identify-face"),
     "transcribe": HEARING,
     "diarize": (*HEARING, "voiceprint"),
-    "attribute": (*HEARING, "voiceprint", "shots", "faces", "identify-face"),
+    "attribute": (
+        *(*HEARING, "voiceprint", "shots", "faces", "identify-face"),
+        "active-speaker",
+    ),
 }
 """Kinds of engines that had a hand in the result of a stage of the analysis."""
 

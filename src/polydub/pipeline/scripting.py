@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,50 +27,37 @@ from polydub.model import (
 )
 from polydub.pipeline.analysis import VERSION, Sound
 from polydub.pipeline.analysis import Picture as Seen
+from polydub.pipeline.hearing import Heard
+from polydub.pipeline.mouths import watch_mouths
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
 from polydub.project.script_file import read_script, script_problems, write_script
 from polydub.stages.attribute import Attribution, attribute
-from polydub.stages.diarize import Diarization, DiarizeOptions, diarize
+from polydub.stages.diarize import Diarization
+from polydub.stages.joint_evidence import VoiceEvidence
 from polydub.stages.people import best_thumbnail
-from polydub.stages.references import choose_references, speaker_hints
+from polydub.stages.pins import Pins
+from polydub.stages.references import Reference, Scene, find_references
+from polydub.stages.speaker_attributes import speaker_attributes
 
 SURE_OF_GENDER = 0.3
 """Below this confidence a guessed gender would mislead casting more often than it helps."""
 
 
-def find_voices(run: Run, source: Source, sound: Sound, speech: tuple[Span, ...]) -> Diarization:
-    """Turns and voiceprints."""
-    options = DiarizeOptions(speakers=run.options.speakers)
-    audio = open_waveform(sound.speech)
-
-    def make(work: Path) -> None:
-        embedder = run.engines.get("voiceprint")
-        save(work / "voices.json", diarize(audio, speech, embedder, options=options))
-
-    with run.stage("diarize") as progress:
-        folder, cached = run.ensure(
-            "diarize",
-            VERSION,
-            source.digest,
-            run.engines.identity("separate"),
-            run.engines.identity("voiceprint"),
-            speech,
-            options,
-            make=make,
-        )
-        progress.step("film", cached=cached)
-    voices: Diarization = load(folder / "voices.json", Diarization)
-    return voices
-
-
 def build_script(
-    run: Run, source: Source, sound: Sound, seen: Seen, transcript: Transcript, voices: Diarization
+    run: Run,
+    source: Source,
+    layers: tuple[Sound, Seen],
+    heard: Heard,
+    voices: Diarization,
+    pins: Pins,
 ) -> Script:
     """The script as the machine sees it; nothing of it is written yet."""
+    sound, seen = layers
     video = source.video
     assert video is not None
+    transcript = heard.transcript
     with run.stage("attribute") as progress:
         attribution = attribute(
             transcript,
@@ -80,9 +68,14 @@ def build_script(
             seen.shots,
             frame_time=video.frame_time,
             rate=float(video.average_rate),
+            evidence=_voice_evidence(heard, voices),
+            talking=watch_mouths(run, source, sound, seen),
+            pins=pins,
         )
         run.decide(*attribution.decisions)
-        cast = _with_references(attribution, voices, transcript, open_waveform(sound.speech))
+        found = _find_references(run, source, sound, attribution.turns, transcript)
+        audio = open_waveform(sound.speech)
+        cast = _with_references(attribution, found, transcript.language, audio)
         progress.step("film")
     if not attribution.lines:
         run.decide(Decision("transcribe", "film", "pass-through", "no speech was found"))
@@ -94,6 +87,19 @@ def build_script(
         cast=cast,
         lines=tuple(_in_milliseconds(line) for line in attribution.lines),
         people=seen.people,
+    )
+
+
+def _voice_evidence(heard: Heard, voices: Diarization) -> VoiceEvidence | None:
+    if not voices.windows:
+        return None
+    return VoiceEvidence(
+        windows=voices.windows,
+        prints=voices.prints,
+        clean=voices.clean,
+        activity=heard.activity,
+        overlap=tuple((span, 1.0) for span in voices.overlap),
+        speech=heard.speech,
     )
 
 
@@ -110,22 +116,51 @@ def _in_milliseconds(line: Line) -> Line:
     return replace(line, span=_whole(line.span), words=words)
 
 
+def _find_references(
+    run: Run, source: Source, sound: Sound, turns: tuple[Turn, ...], transcript: Transcript
+) -> dict[str, tuple[Reference, ...]]:
+    """The cleanest speech of every speaker; the voices of ``turns`` are speaker ids."""
+
+    def make(work: Path) -> None:
+        background = None if sound.clean else open_waveform(sound.background)
+        scene = Scene(turns, transcript.words, open_waveform(sound.speech), background)
+        found = find_references(scene, embedder=run.engines.get("voiceprint"))
+        save(work / "references.json", found)
+
+    engines = [run.engines.identity(kind) for kind in ("separate", "voiceprint")]
+    folder, _ = run.ensure(
+        "references", VERSION, source.digest, engines, turns, transcript.words, make=make
+    )
+    found: dict[str, tuple[Reference, ...]] = load(
+        folder / "references.json", dict[str, tuple[Reference, ...]]
+    )
+    return found
+
+
 def _with_references(
-    attribution: Attribution, voices: Diarization, transcript: Transcript, audio: Waveform
+    attribution: Attribution,
+    found: Mapping[str, tuple[Reference, ...]],
+    language: str,
+    audio: Waveform,
 ) -> tuple[Speaker, ...]:
-    main = {old: own[0] for own in attribution.voices_of.values() for old in own}
-    turns = [Turn(turn.span, main.get(turn.voice, turn.voice)) for turn in voices.turns]
     cast = []
     for speaker in attribution.cast:
-        voice = attribution.voice_of[speaker.id]
-        spans = choose_references(turns, transcript.words, audio, voice)
-        hints = speaker_hints(audio, spans)
+        own = found.get(speaker.id, ())
+        spans = tuple(_whole(reference.span) for reference in own)
+        words = [w for x in attribution.lines if x.speaker == speaker.id for w in x.words]
+        heard = speaker_attributes(audio, spans, words=words, language=language)
+        sure = heard.gender.confidence >= SURE_OF_GENDER
+        low, high, rate = heard.pitch_low_hz, heard.pitch_high_hz, heard.syllables_per_s
         cast.append(
             replace(
                 speaker,
-                references=tuple(_whole(span) for span in spans),
-                pitch_hz=round(hints.pitch_hz, 1) if hints.pitch_hz else None,
-                gender=hints.gender if hints.confidence >= SURE_OF_GENDER else None,
+                references=spans,
+                reference_scores=tuple({"score": x.score, **x.parts} for x in own),
+                pitch_hz=round(heard.pitch_hz, 1) if heard.pitch_hz else None,
+                pitch_range_hz=(round(low, 1), round(high, 1)) if low and high else None,
+                syllables_per_s=round(rate, 2) if rate else None,
+                gender=heard.gender.value if sure else None,
+                gender_confidence=round(heard.gender.confidence, 3) if sure else None,
             )
         )
     return tuple(cast)

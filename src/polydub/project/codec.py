@@ -130,10 +130,26 @@ def _speaker(fields: Fields) -> Speaker:
         gender=fields.optional_text("gender"),
         pitch_hz=fields.optional_number("pitch_hz"),
         references=tuple(read_span(v, p) for v, p in fields.items("references")),
+        reference_scores=tuple(_numbers(v, p) for v, p in fields.items("reference_scores")),
+        pitch_range_hz=_pair(fields, "pitch_range_hz"),
+        syllables_per_s=fields.optional_number("syllables_per_s"),
+        gender_confidence=fields.optional_number("gender_confidence"),
         voices=voices,
         confidence=fields.number("confidence", 1.0),
         extra=_extra(fields, voices=unknown),
     )
+
+
+def _numbers(value: Any, path: str) -> dict[str, float]:
+    """An object of numbers."""
+    fields = Fields(value, path)
+    return {name: fields.number(name, 0.0) for name in value}
+
+
+def _pair(fields: Fields, name: str) -> tuple[float, float] | None:
+    """Two numbers, low and high, or nothing."""
+    items = [Fields({"x": value}, path).number("x", 0.0) for value, path in fields.items(name)]
+    return (items[0], items[1]) if len(items) == 2 else None
 
 
 def _person(fields: Fields) -> Person:
@@ -253,6 +269,10 @@ def _speaker_data(speaker: Speaker) -> dict[str, Any]:
         "pitch_hz": speaker.pitch_hz,
         "confidence": speaker.confidence,
         "references": [span_value(span) for span in speaker.references],
+        "reference_scores": [dict(scores) for scores in speaker.reference_scores] or None,
+        "pitch_range_hz": list(speaker.pitch_range_hz) if speaker.pitch_range_hz else None,
+        "syllables_per_s": speaker.syllables_per_s,
+        "gender_confidence": speaker.gender_confidence,
         "voices": {
             tag: _voice_data(voice) | unknown.get(tag, {}) for tag, voice in speaker.voices.items()
         },

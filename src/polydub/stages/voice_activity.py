@@ -1,12 +1,15 @@
-"""Where somebody speaks: the detector's spans, and the words that it did not hear."""
+"""Where somebody speaks: a detector, a segmentation model and the recognised words together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polydub.engines.protocols import VoiceActivityDetector
+import numpy as np
+
+from polydub.engines.protocols import LocalActivity, VoiceActivityDetector
 from polydub.model import Span, Waveform, Word, merge, to_seconds, total
+from polydub.stages.overlap import hysteresis, mask_of, n_frames, spans_where, speech_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +28,76 @@ class UnionOptions:
     gap_s: float = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class FusionOptions:
+    """How the three witnesses are weighed, per 10 ms.
+
+    To the segmentation's probability comes ``detected`` where the detector hears speech and
+    ``worded`` inside a word of at least ``probability`` (its last ``longest_s``); the sum starts
+    speech at ``onset`` and ends it below ``offset``. Bursts under ``shortest_s`` are dropped, gaps
+    up to ``gap_s`` closed.
+
+    Chosen on 16 conversations with exact truth (11 min). Miss and false alarm in percent of the
+    speech, for clean ones, with music and noise at 5 to 15 dB, and from film stems:
+    0.5/5.3, 0.3/6.5, 0.2/4.1; the detector alone: 0.2/7.4, 2.3/6.9, 1.1/4.4; its own defaults:
+    2.4/2.5, 8.4/2.3, 3.1/1.9.
+    """
+
+    detected: float = 0.25
+    worded: float = 0.15
+    onset: float = 0.6
+    offset: float = 0.4
+    probability: float = 0.5
+    longest_s: float = 0.6
+    shortest_s: float = 0.05
+    gap_s: float = 0.1
+
+
 def find_speech(
     vad: VoiceActivityDetector,
     audio: Waveform,
     *,
     words: Sequence[Word] | None = None,
+    activity: Sequence[LocalActivity] | None = None,
     options: UnionOptions | None = None,
+    fusion: FusionOptions | None = None,
 ) -> tuple[Span, ...]:
-    """Speech spans of mono 16 kHz ``audio``: the detector's, and those of ``words`` it missed."""
-    return unite(vad.detect(audio), words or (), options=options)
+    """Speech spans of mono 16 kHz ``audio``, sorted and apart.
+
+    With the segmenter's ``activity`` it, the detector and the ``words`` are weighed together. Else
+    the spans are the detector's and those of the likely ``words`` that it missed.
+    """
+    detected = vad.detect(audio)
+    if not activity:
+        return unite(detected, words or (), options=options)
+    return fuse(detected, activity, words or (), audio, options=fusion)
+
+
+def fuse(
+    detected: Sequence[Span],
+    activity: Sequence[LocalActivity],
+    words: Sequence[Word],
+    audio: Waveform,
+    *,
+    options: FusionOptions | None = None,
+) -> tuple[Span, ...]:
+    """Spans in which the three witnesses together say that somebody speaks."""
+    chosen = options or FusionOptions()
+    end = audio.duration
+    count = n_frames(end)
+    evidence = np.array(speech_frames(activity, end).speech)
+    evidence += np.float32(chosen.detected) * mask_of(detected, count)
+    longest = to_seconds(chosen.longest_s)
+    likely = [
+        Span(max(word.span.start, word.span.end - longest), word.span.end)
+        for word in words
+        if word.probability >= chosen.probability and any(mark.isalnum() for mark in word.text)
+    ]
+    evidence += np.float32(chosen.worded) * mask_of(likely, count)
+    found = spans_where(hysteresis(evidence, chosen.onset, chosen.offset))
+    joined = merge(found, gap=to_seconds(chosen.gap_s))
+    shortest = to_seconds(chosen.shortest_s)
+    return tuple(Span(s.start, min(s.end, end)) for s in joined if s.duration >= shortest)
 
 
 def unite(

@@ -1,0 +1,115 @@
+"""Left of the Script, the sound: words, where speech is, which voice speaks when. Cached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from polydub.engines.protocols import LocalActivity
+from polydub.media.audio import open_waveform
+from polydub.model import Source, Span, Transcript
+from polydub.pipeline.analysis import VERSION, Sound
+from polydub.pipeline.run import Run
+from polydub.project.artifacts import load, save
+from polydub.stages.diarize import Diarization, DiarizeOptions, diarize
+from polydub.stages.transcribe import Transcription, transcribe
+from polydub.stages.voice_activity import find_speech
+
+EMPTY = np.zeros(0, np.float32)
+HEARING = ("separate", "segment", "vad", "recognize")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """``speech``: where somebody speaks; ``activity``: the segmenter's view of it."""
+
+    transcript: Transcript
+    speech: tuple[Span, ...]
+    activity: tuple[LocalActivity, ...]
+
+
+def listen(run: Run, source: Source, sound: Sound) -> Heard:
+    """Words with times, and where speech is."""
+    wanted = run.options.source_language
+    engines = [run.engines.identity(kind) for kind in HEARING]
+    audio, mix = open_waveform(sound.speech), open_waveform(sound.mix)
+    seconds = max(1, round(audio.duration))
+    with run.stage("transcribe", total=seconds) as progress:
+        activity = _local_activity(run, source, sound)
+
+        def make(work: Path) -> None:
+            detector = run.engines.get("vad")
+            result = transcribe(
+                run.engines.get("recognize"),
+                mix,
+                find_speech(detector, audio, activity=activity),
+                language=wanted,
+                progress=lambda done: progress.at(int(done)),
+            )
+            words = result.transcript.words
+            save(work / "transcript.json", result)
+            save(work / "speech.json", find_speech(detector, audio, words=words, activity=activity))
+
+        folder, cached = run.ensure(
+            "transcribe", VERSION, source.digest, engines, wanted, make=make
+        )
+        progress.cached = progress.total if cached else 0
+    result: Transcription = load(folder / "transcript.json", Transcription)
+    run.decide(*result.decisions)
+    speech: tuple[Span, ...] = load(folder / "speech.json", tuple[Span, ...])
+    return Heard(result.transcript, speech, activity)
+
+
+def _local_activity(run: Run, source: Source, sound: Sound) -> tuple[LocalActivity, ...]:
+    """The segmenter's windows, kept in 8 bits: half a per cent is finer than they are true."""
+
+    def make(work: Path) -> None:
+        found = list(run.engines.get("segment").segment(open_waveform(sound.speech)))
+        save(work / "windows.json", [(window.span, window.step) for window in found])
+        parts = {
+            str(number): np.round(255 * np.clip(window.activity, 0, 1)).astype(np.uint8)
+            for number, window in enumerate(found)
+        }
+        np.savez_compressed(work / "activity.npz", **parts)  # type: ignore[arg-type]
+
+    identities = [run.engines.identity(kind) for kind in ("separate", "segment")]
+    folder, _ = run.ensure("segment", VERSION, source.digest, identities, make=make)
+    windows: list[tuple[Span, Fraction]] = load(
+        folder / "windows.json", list[tuple[Span, Fraction]]
+    )
+    with np.load(folder / "activity.npz") as stored:
+        return tuple(
+            LocalActivity(span, step, stored[str(number)].astype(np.float32) / 255)
+            for number, (span, step) in enumerate(windows)
+        )
+
+
+def find_voices(run: Run, source: Source, sound: Sound, heard: Heard) -> Diarization:
+    """Turns and voiceprints by sound alone, with the windows that they were found in."""
+    options = DiarizeOptions(speakers=run.options.speakers)
+    audio = open_waveform(sound.speech)
+
+    def make(work: Path) -> None:
+        embedder = run.engines.get("voiceprint")
+        found = diarize(audio, heard.speech, embedder, activity=heard.activity, options=options)
+        np.savez_compressed(work / "windows.npz", prints=found.prints, clean=found.clean)
+        save(work / "windows.json", found.windows)
+        bare = replace(found, windows=(), prints=EMPTY[None, :0], clean=EMPTY)
+        save(work / "voices.json", bare)
+
+    identities = [run.engines.identity(kind) for kind in ("separate", "segment", "voiceprint")]
+    with run.stage("diarize") as progress:
+        folder, cached = run.ensure(
+            "diarize", VERSION, source.digest, identities, heard.speech, options, make=make
+        )
+        progress.step("film", cached=cached)
+    voices: Diarization = load(folder / "voices.json", Diarization)
+    windows: Sequence[Span] = load(folder / "windows.json", tuple[Span, ...])
+    with np.load(folder / "windows.npz") as stored:
+        return replace(
+            voices, windows=tuple(windows), prints=stored["prints"], clean=stored["clean"]
+        )

@@ -1,0 +1,139 @@
+"""``python -m polydub.simulate OUT``: makes simulated conversations with their truth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polydub.errors import PolydubError
+from polydub.simulate.conversation import Conversation
+from polydub.simulate.files import write_annotations, write_conversation
+from polydub.simulate.planning import plan_conversation
+from polydub.simulate.spec import ConversationSpec, PictureSpec, SoundSpec, standard_suite
+from polydub.simulate.voices import Bank, FolderBank, kokoro_bank
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder for the conversations.")],
+    count: Annotated[
+        int, typer.Option(help="How many; without --own, the first ones of the standard suite.")
+    ] = 60,
+    seed: Annotated[int, typer.Option(help="Changes every conversation.")] = 1,
+    only: Annotated[
+        str, typer.Option(help="Names of the standard suite, or their beginnings, with commas.")
+    ] = "",
+    own: Annotated[
+        bool, typer.Option("--own", help="Not the standard suite: follow the options below.")
+    ] = False,
+    overlap: Annotated[float, typer.Option(help="Share of the speech in which two speak.")] = 0.0,
+    similar: Annotated[bool, typer.Option("--similar", help="Voices that are alike.")] = False,
+    speakers: Annotated[int, typer.Option(help="1-6.")] = 2,
+    seconds: Annotated[float, typer.Option(help="About how long each one is.")] = 25.0,
+    language: Annotated[str, typer.Option(help="en, es, fr or zh.")] = "en",
+    music_db: Annotated[float | None, typer.Option(help="Music, dB below the speech.")] = None,
+    noise_db: Annotated[float | None, typer.Option(help="Noise, dB below the speech.")] = None,
+    picture: Annotated[bool, typer.Option(help="With a film.")] = True,
+    size: Annotated[str, typer.Option(help="Width x height of the film.")] = "640x360",
+    rate: Annotated[str, typer.Option(help="Frames per second, such as 25 or 24000/1001.")] = "25",
+    bank: Annotated[
+        Path | None, typer.Option(help="Recorded sentences: speaker/sentence.wav with .txt.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where synthesised sentences are kept.")
+    ] = None,
+    stems: Annotated[bool, typer.Option("--stems", help="Also write a file per speaker.")] = False,
+    part: Annotated[str, typer.Option(help="K/N: every N-th, for N processes.")] = "1/1",
+) -> None:
+    """Make conversations of invented people, and write down who says what, when, seen or not.
+
+    The same options give the same conversations. Finished ones are kept.
+    """
+    film = PictureSpec()
+    width, _, height = size.partition("x")
+    if picture:
+        film = replace(film, rate=Fraction(rate), size=(int(width), int(height)))
+    if own:
+        sound = SoundSpec(music_db=music_db, noise_db=noise_db)
+        specs = [
+            ConversationSpec(
+                name=f"own-{seed}-{k:03d}",
+                seed=seed * 100_000 + k,
+                speakers=speakers,
+                seconds=seconds,
+                language=language,
+                overlap=overlap,
+                backchannels=4.0 if overlap else 0.0,
+                similar=similar,
+                sound=sound,
+                picture=film,
+            )
+            for k in range(count)
+        ]
+    else:
+        specs = _suite(count, seed, only, film)
+    if not picture:
+        specs = [replace(spec, picture=None) for spec in specs]
+    try:
+        voices = FolderBank(bank, language=language) if bank else kokoro_bank(cache)
+        _make(specs, voices, out, stems=stems, part=part)
+    except PolydubError as error:
+        typer.echo(f"error {error.code}: {error}", err=True)
+        raise typer.Exit(error.exit_code) from error
+
+
+def _suite(count: int, seed: int, only: str, film: PictureSpec) -> list[ConversationSpec]:
+    """The first ``count`` of the standard suite; another ``seed`` makes other conversations."""
+    wanted = tuple(name for name in only.split(",") if name)
+    specs = [spec for spec in standard_suite() if not wanted or spec.name.startswith(wanted)]
+    return [
+        replace(
+            spec,
+            seed=spec.seed + 10_000 * (seed - 1),
+            picture=replace(spec.picture or film, rate=film.rate, size=film.size),
+        )
+        for spec in specs[:count]
+    ]
+
+
+def _make(specs: list[ConversationSpec], bank: Bank, out: Path, *, stems: bool, part: str) -> None:
+    """Plan and render all of ``specs`` with a line of progress; finished ones are left alone."""
+    first, _, every = part.partition("/")
+    mine = specs[int(first) - 1 :: int(every or 1)]
+    for number, spec in enumerate(mine, start=1):
+        plan = plan_conversation(spec, bank)
+        if _finished(out / f"{spec.name}.json", spec):
+            typer.echo(f"{number}/{len(mine)} {spec.name}: there already", err=True)
+            continue
+        write_conversation(plan, out, stems=stems, progress=_line(number, len(mine), plan))
+        typer.echo(err=True)
+    done = [plan_conversation(s, bank) for s in specs if (out / f"{s.name}.json").is_file()]
+    write_annotations(out / "annotations.jsonl", done)
+
+
+def _finished(truth: Path, spec: ConversationSpec) -> bool:
+    if not truth.is_file():
+        return False
+    return bool(json.loads(truth.read_text("utf-8"))["spec"]["seed"] == spec.seed)
+
+
+class _line:
+    """Prints the state of one conversation over itself, ten times per conversation."""
+
+    def __init__(self, number: int, of: int, plan: Conversation) -> None:
+        self._head = f"{number}/{of} {plan.spec.name} {float(plan.duration):.0f} s"
+        self._shown = -1
+
+    def __call__(self, done: float) -> None:
+        tenth = int(10 * done)
+        if tenth != self._shown:
+            self._shown = tenth
+            typer.echo(f"\r{self._head} {10 * tenth:3d} %", nl=False, err=True)
+
+
+if __name__ == "__main__":
+    typer.run(simulate)
