@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polydub.model import Span, Transcript, Turn, Word
-from polydub.stages.lines import VoiceLine, build_lines, ends_sentence, text_of
+from polydub.stages.lines import (
+    LineOptions,
+    VoiceLine,
+    build_lines,
+    ends_sentence,
+    lines_of_voices,
+    text_of,
+)
 
 
 def words(*items: tuple[str, float, float], spaced: bool = True) -> tuple[Word, ...]:
@@ -85,7 +92,26 @@ def test_a_far_edge_does_not_snap() -> None:
 def test_a_voice_keeps_its_only_word() -> None:
     said = words(("Are", 0, 0.3), ("you", 0.3, 0.6), ("Yes.", 0.7, 1.0), ("sure", 1.1, 1.4))
     made = lines_of(said, turn("A", 0, 0.65), turn("B", 0.65, 1.05), turn("A", 1.05, 1.5))
-    assert made == [("A", "Are you"), ("B", "Yes."), ("A", "sure")]
+    assert made == [("A", "Are you sure"), ("B", "Yes.")]
+
+
+def test_a_backchannel_does_not_end_a_line_but_an_answer_does() -> None:
+    said = words(("I", 0, 0.3), ("went", 0.3, 0.6), ("mm-hm", 0.7, 1.0), ("home.", 1.1, 1.4))
+    said += words(("Did", 1.5, 1.7), ("you?", 1.7, 1.9), ("Yes.", 2.0, 2.3), ("Good.", 2.4, 2.7))
+    made = lines_of_voices(said, list("AABAAABA"), frozenset(), LineOptions())
+    assert [(line.voice, line.text) for line in made] == [
+        ("A", "I went home. Did you?"),
+        ("B", "mm-hm"),
+        ("B", "Yes."),
+        ("A", "Good."),
+    ]
+
+
+def test_an_opening_word_stays_with_what_follows() -> None:
+    said = words(("Hey,", 0, 0.3), ("who", 1.3, 1.5), ("is", 1.5, 1.6), ("it?", 1.6, 2.0))
+    assert lines_of(said, turn("A", 0, 2)) == [("A", "Hey, who is it?")]
+    later = words(("Hey,", 0, 0.3), ("who", 1.6, 1.8), ("is", 1.8, 1.9), ("it?", 1.9, 2.3))
+    assert len(lines_of(later, turn("A", 0, 3))) == 2
 
 
 def late_edge(*items: tuple[str, float, float]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from polydub.project.artifacts import load, save
 from polydub.stages.diarize import Diarization, DiarizeOptions, diarize
 from polydub.stages.transcribe import Transcription, transcribe
 from polydub.stages.voice_activity import find_speech
+from polydub.stages.word_times import settle_words, speech_edges
 
 EMPTY = np.zeros(0, np.float32)
 HEARING = ("separate", "segment", "vad", "recognize")
@@ -50,8 +51,9 @@ def listen(run: Run, source: Source, sound: Sound) -> Heard:
                 language=wanted,
                 progress=lambda done: progress.at(int(done)),
             )
-            words = result.transcript.words
-            save(work / "transcript.json", result)
+            words = settle_words(result.transcript.words, speech_edges(activity, audio.duration))
+            transcript = replace(result.transcript, words=words)
+            save(work / "transcript.json", replace(result, transcript=transcript))
             save(work / "speech.json", find_speech(detector, audio, words=words, activity=activity))
 
         folder, cached = run.ensure(

@@ -1,18 +1,17 @@
-"""Who says each line, and is the speaker seen? Voices and faces are joined once, over the film.
+"""Who says each line, and is the speaker seen? Sound, faces and text decide together, film-wide.
 
-For every turn of a voice that nobody else talks into, and every shot it crosses, each face with a
-usable mouth gives evidence: seconds times how far its mouth speed lies above or below the threshold
-between speakers and listeners. A listener's still mouth counts against. The sums decide the whole
-film in one assignment, in which a voice may stay unseen. One turn alone is wrong too often, since a
-laughing listener moves his mouth more than the speaker (27 of 29 film segments right per turn).
+The film's speech is cut into atoms (:mod:`polydub.stages.joint_evidence`), the best assignment of
+all atoms to voices and of voices to faces is searched (:mod:`polydub.stages.joint_model`,
+:mod:`polydub.stages.joint_search`), and its words become lines, its atoms turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from statistics import fmean
+
+import numpy as np
 
 from polydub.model import (
     Decision,
@@ -20,48 +19,75 @@ from polydub.model import (
     Line,
     Person,
     Shot,
-    Span,
     Speaker,
     Transcript,
     Turn,
     Visibility,
     Voiceprint,
-    total,
 )
-from polydub.stages.active_speaker import SPEAKING
-from polydub.stages.face_evidence import (
-    EvidenceOptions,
-    Faces,
-    Link,
-    gather_evidence,
-    join_split_voices,
-    link,
+from polydub.stages.face_evidence import Faces, talking_from_motion
+from polydub.stages.joint_confidence import (
+    Confidence,
+    LineEvidence,
+    line_confidence,
+    link_confidence,
 )
-from polydub.stages.lines import LineOptions, VoiceLine, build_lines
+from polydub.stages.joint_evidence import AtomOptions, LogOdds, VoiceEvidence
+from polydub.stages.joint_model import (
+    ModelOptions,
+    emissions,
+    face_totals,
+    gather,
+    link_lead,
+    posteriors,
+    sound_lead,
+)
+from polydub.stages.joint_overlap import OverlapOptions, Spoken, second_voices
+from polydub.stages.joint_people import PeopleOptions, join_people
+from polydub.stages.joint_scene import Film, Heard, make_film, starting_points
+from polydub.stages.joint_search import SearchOptions, Solution, solve
+from polydub.stages.joint_text import TextOptions
+from polydub.stages.joint_turns import (
+    compared,
+    silent_voices,
+    turns_of,
+    voices_by_speaker,
+)
+from polydub.stages.joint_visibility import SpokenLine, VisibilityOptions, visibility_of
+from polydub.stages.lines import (
+    LineOptions,
+    VoiceLine,
+    gather_sentences,
+    lines_of_voices,
+    spoken_words,
+)
+from polydub.stages.pins import Pins
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeOptions:
-    """Settings of :func:`attribute`.
-
-    A line is on screen when its speaker's face covers ``on_screen_share`` of it: a mouth that is
-    seen for a second of a long line has to follow the dub for that second. An unseen speaker
-    is a narrator unless ``dialogue_share`` of his lines has another speaker's line within
-    ``exchange_s`` before or after.
-    """
+    """Settings of :func:`attribute`, part by part."""
 
     lines: LineOptions = field(default_factory=LineOptions)
-    evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
-    on_screen_share: float = 0.2
-    dialogue_share: float = 0.5
-    exchange_s: float = 2.5
+    atoms: AtomOptions = field(default_factory=AtomOptions)
+    text: TextOptions = field(default_factory=TextOptions)
+    overlap: OverlapOptions = field(default_factory=OverlapOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    people: PeopleOptions = field(default_factory=PeopleOptions)
+    search: SearchOptions = field(default_factory=SearchOptions)
+    visibility: VisibilityOptions = field(default_factory=VisibilityOptions)
+    confidence: Confidence = field(default_factory=Confidence)
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Cast and lines of a film; ``voice_of`` maps a speaker id to the diarization voice.
+    """Cast and lines of a film; ``turns`` are the final ones, their ``voice`` is a speaker's id.
 
-    ``voices_of`` has every voice of a speaker: more than one when diarization had split it.
+    ``turns`` overlap where two speak, and cover speech without words as well; a voice without a
+    recognised word is ``U1``, ``U2`` there. ``people`` are those given, where one voice showed two
+    to be one joined under the id of the first. ``voice_of`` maps a
+    speaker id to the diarization voice that is most his, ``voices_of`` to all that are: more than
+    one when diarization had split him.
     """
 
     cast: tuple[Speaker, ...]
@@ -69,6 +95,8 @@ class Attribution:
     decisions: tuple[Decision, ...]
     voice_of: dict[str, str]
     voices_of: dict[str, tuple[str, ...]]
+    turns: tuple[Turn, ...] = ()
+    people: tuple[Person, ...] = ()
 
 
 def attribute(
@@ -82,171 +110,196 @@ def attribute(
     frame_time: Callable[[int], Fraction],
     rate: float,
     options: AttributeOptions | None = None,
+    evidence: VoiceEvidence | None = None,
+    talking: Mapping[str, LogOdds] | None = None,
+    pins: Pins | None = None,
 ) -> Attribution:
     """Cast and lines; ids ``S1``, ``L001`` by time.
 
-    ``frame_time`` gives the film time of a frame, ``rate`` frames per second. A speaker's
-    ``confidence`` says how sure the link to his face is (or that he has none), a line's how clearly
-    the line belongs to its speaker.
+    ``frame_time`` gives the film time of a frame, ``rate`` frames per second. ``evidence``: the
+    voiceprints of short windows; without it the ``turns`` stand for them. ``talking``: log-odds per
+    frame that a track's face talks; without it the speed of the mouth decides. ``pins`` hold as
+    hard constraints; one that cannot be kept is a decision. A line's ``confidence`` is the
+    probability that its speaker is right, a speaker's that the link to his face is (or that he has
+    none).
     """
     options = options or AttributeOptions()
-    faces = Faces(tracks, people, shots, frame_time, rate)
-    evidence = gather_evidence(turns, faces, options.evidence)
-    same, decisions = join_split_voices(evidence, turns, voiceprints, options.evidence)
-    turns = [Turn(turn.span, same.get(turn.voice, turn.voice)) for turn in turns]
-    voice_lines = build_lines(transcript, turns, options=options.lines)
-    spoken = list(dict.fromkeys(line.voice for line in voice_lines))  # by first appearance
-    links = link(evidence.renamed(same), spoken, options.evidence)
-    ids = {voice: f"S{number}" for number, voice in enumerate(spoken, 1)}
-    return Attribution(
-        cast=tuple(_speaker(ids[voice], links[voice]) for voice in spoken),
-        lines=tuple(_lines(voice_lines, ids, links, turns, faces, options)),
-        decisions=(*decisions, *_silent_voices(turns, spoken)),
-        voice_of={ids[voice]: voice for voice in spoken},
-        voices_of={
-            ids[voice]: (voice, *sorted(old for old, new in same.items() if new == voice))
-            for voice in spoken
-        },
-    )
+    heard = Heard(spoken_words(transcript), turns, voiceprints, evidence)
+    if not heard.words and not turns and not heard.evidence().speech:
+        return Attribution((), (), (), {}, {}, people=tuple(people))
+    motion = talking if talking is not None else talking_from_motion(tracks, rate)
+
+    def decide(people: Sequence[Person]) -> _Result:
+        faces = Faces(tracks, people, shots, frame_time, rate)
+        return _decide(heard, faces, motion, pins or Pins(), options)
+
+    result = decide(people)
+    joined, decisions = result.joined_people(tracks, people)
+    if decisions:
+        result = decide(joined)
+    return result.attribution(joined, decisions)
 
 
-def _speaker(identifier: str, found: Link) -> Speaker:
-    return Speaker(
-        id=identifier,
-        name=f"Speaker {identifier[1:]}",
-        person=found.person,
-        confidence=round(found.confidence, 3),
-    )
-
-
-def _lines(
-    voice_lines: Sequence[VoiceLine],
-    ids: Mapping[str, str],
-    links: Mapping[str, Link],
-    turns: Sequence[Turn],
+def _decide(
+    heard: Heard,
     faces: Faces,
+    talking: Mapping[str, LogOdds],
+    pins: Pins,
     options: AttributeOptions,
-) -> Iterator[Line]:
-    persons = {voice: found.person for voice, found in links.items()}
-    visibility = _Visibility(voice_lines, persons, faces, options).all()
-    for number, (line, seen) in enumerate(zip(voice_lines, visibility, strict=True), 1):
-        confidence = _line_confidence(line, turns, persons[line.voice], seen, faces)
-        yield Line(
-            id=f"L{number:03d}",
-            speaker=ids[line.voice],
-            span=line.span,
-            text=line.text,
-            words=line.words,
-            visibility=seen,
-            confidence=round(confidence, 3),
-        )
+) -> _Result:
+    film = make_film(
+        heard,
+        faces,
+        talking,
+        pins,
+        atom_options=options.atoms,
+        text_options=options.text,
+        overlap_options=options.overlap,
+    )
+    starts = starting_points(film, heard.turns, options.search)
+    solution = solve(film.scene, starts, options.model, options.search)
+    return _Result(heard, faces, film, solution, options)
 
 
-def _silent_voices(turns: Sequence[Turn], spoken: Sequence[str]) -> list[Decision]:
-    """Voices heard for a second or more in which no word was recognised."""
-    decisions = []
-    for voice in sorted({turn.voice for turn in turns} - set(spoken)):
-        spans = sorted(turn.span for turn in turns if turn.voice == voice)
-        if total(spans) >= 1:
-            reason = f"a voice is heard for {float(total(spans)):.1f} s but no word was recognised"
-            decisions.append(Decision("attribute", voice, "pass-through", reason, spans[0]))
-    return decisions
-
-
-class _Visibility:
-    """On-screen, off-screen or narration, for every line.
-
-    * on-screen: the speaker has a face, and it is visible for a fifth of the line or more.
-    * narration: the speaker is never seen; in none of his lines another face's mouth moves like a
-      speaker's; and he talks to nobody: in less than half of his lines another speaker's line lies
-      within 2.5 s before or after. So a voice from behind or off the picture that takes part in a
-      conversation is not narration.
-    * off-screen: everything else.
-    """
+class _Result:
+    """The solution in the words of the script."""
 
     def __init__(
         self,
-        lines: Sequence[VoiceLine],
-        persons: Mapping[str, str | None],
+        heard: Heard,
         faces: Faces,
+        film: Film,
+        solution: Solution,
         options: AttributeOptions,
     ) -> None:
-        self._lines = lines
-        self._persons = persons
-        self._faces = faces
+        self._heard, self._faces, self._film = heard, faces, film
         self._options = options
+        self._labels = solution.labels
+        scene, n = film.scene, solution.n_voices
+        self._voices = gather(scene, solution.labels, n, options.model)
+        self._totals = face_totals(scene, solution.labels, n)
+        self._scores = emissions(scene, self._voices, options.model)
+        heat = options.confidence.temperature
+        self._posteriors = posteriors(scene, self._scores, temperature=heat)
+        self._atom_of = {
+            atom.word: at for at, atom in enumerate(film.atoms) if atom.word is not None
+        }
+        self._said = self._voice_lines()
+        spoken = list(dict.fromkeys(int(line.voice) for line in self._said))
+        self._ids = {voice: f"S{number}" for number, voice in enumerate(spoken, 1)}
+        self._persons = {self._ids[voice]: self._person(voice) for voice in spoken}
 
-    def all(self) -> list[Visibility]:
-        """One answer per line, in order."""
-        unseen = sorted({line.voice for line in self._lines if not self._persons[line.voice]})
-        narrators = {voice for voice in unseen if self._narrates(voice)}
-        return [
-            "narration"
-            if line.voice in narrators
-            else "on-screen"
-            if self._on_screen(line)
-            else "off-screen"
-            for line in self._lines
+    def joined_people(
+        self, tracks: Sequence[FaceTrack], people: Sequence[Person]
+    ) -> tuple[tuple[Person, ...], list[Decision]]:
+        """The people, with faces joined that one voice speaks with."""
+        linked, ids = self._voices.people, self._film.people
+        return join_people(self._totals, linked, ids, tracks, people, self._options.people)
+
+    def attribution(self, people: tuple[Person, ...], joined: Sequence[Decision]) -> Attribution:
+        """All of it."""
+        turns = self._turns()
+        cast_turns = [turn for turn in turns if turn.voice in self._persons]
+        voices_of = voices_by_speaker(self._heard.turns, cast_turns, list(self._persons))
+        return Attribution(
+            cast=tuple(self._speaker(voice) for voice in self._ids),
+            lines=tuple(self._lines()),
+            decisions=(
+                *self._film.decisions,
+                *joined,
+                *compared(self._heard.turns, cast_turns, voices_of, self._persons),
+                *silent_voices(turns, set(self._persons)),
+            ),
+            voice_of={speaker: voices[0] for speaker, voices in voices_of.items() if voices},
+            voices_of=voices_of,
+            turns=turns,
+            people=people,
+        )
+
+    def _voice_lines(self) -> list[VoiceLine]:
+        words = list(self._heard.words)
+        decoded = [str(self._labels[self._atom_of[at]]) for at in range(len(words))]
+        gathered, tied = gather_sentences(words, decoded, self._options.lines)
+        forced = self._film.scene.forced
+        voices = [
+            decoded[at] if forced[self._atom_of[at]] >= 0 else gathered[at]
+            for at in range(len(words))
         ]
+        return lines_of_voices(words, voices, tied, self._options.lines)
 
-    def _on_screen(self, line: VoiceLine) -> bool:
-        person = self._persons[line.voice]
-        if person is None:
-            return False
-        least = line.span.duration * Fraction(self._options.on_screen_share).limit_denominator(1000)
-        covered = self._faces.seen(person, line.span)
-        return covered >= least and covered > 0
+    def _turns(self) -> tuple[Turn, ...]:
+        """Turns of the cast and, as ``U1``, ``U2`` …, of voices without a recognised word."""
+        names = dict(self._ids)
+        for voice in dict.fromkeys(self._labels.tolist()):
+            names.setdefault(voice, f"U{len(names) - len(self._ids) + 1}")
+        atoms = self._film.atoms
+        spoken = [(atom.span, int(at)) for atom, at in zip(atoms, self._labels, strict=True)]
+        spoken += second_voices(self._film.shared, self._spoken(), self._options.overlap)
+        return turns_of([(span, names[voice]) for span, voice in spoken])
 
-    def _narrates(self, voice: str) -> bool:
-        own = [index for index, line in enumerate(self._lines) if line.voice == voice]
-        for index in own:
-            span = self._lines[index].span
-            speeds = (self._faces.speed(track, span) for track in self._faces.tracks_in(span))
-            if any(speed is not None and speed > SPEAKING for speed in speeds):
-                return False
-        talking = sum(self._answers(index) for index in own)
-        return talking < self._options.dialogue_share * len(own)
+    def _spoken(self) -> Spoken:
+        talks = self._film.scene.talks
+        mouths = np.zeros((len(self._labels), len(self._voices.counts)))
+        linked = self._voices.people >= 0
+        mouths[:, linked] = talks[:, self._voices.people[linked]]
+        spans = [atom.span for atom in self._film.atoms]
+        return Spoken(spans, self._labels, mouths, self._film.voices)
 
-    def _answers(self, index: int) -> bool:
-        """Whether another speaker's line lies close to this one."""
-        line = self._lines[index]
-        near = Fraction(self._options.exchange_s)
-        for step in (-1, 1):
-            other = index + step
-            while 0 <= other < len(self._lines):
-                if self._lines[other].span.gap(line.span) > near:
-                    break
-                if self._lines[other].voice != line.voice:
-                    return True
-                other += step
-        return False
+    def _person(self, voice: int) -> str | None:
+        person = int(self._voices.people[voice])
+        return self._film.people[person] if person >= 0 else None
 
+    def _speaker(self, voice: int) -> Speaker:
+        identifier = self._ids[voice]
+        lead = link_lead(self._film.scene, self._totals, voice, self._options.model)
+        met = bool((self._totals[voice] != 0).any())
+        sure = link_confidence(lead, met, self._options.confidence)
+        return Speaker(
+            id=identifier,
+            name=f"Speaker {identifier[1:]}",
+            person=self._persons[identifier],
+            confidence=round(sure, 3),
+        )
 
-def _line_confidence(
-    line: VoiceLine, turns: Sequence[Turn], person: str | None, seen: Visibility, faces: Faces
-) -> float:
-    """How clearly the line is its speaker's.
+    def _lines(self) -> list[Line]:
+        index = {id(word): at for at, word in enumerate(self._heard.words)}
+        atoms_of = [[self._atom_of[index[id(word)]] for word in x.words] for x in self._said]
+        seen = self._visibility(atoms_of)
+        found = []
+        for number, (line, atoms) in enumerate(zip(self._said, atoms_of, strict=True), 1):
+            voice = int(line.voice)
+            confidence = self._confidence(voice, atoms)
+            found.append(
+                Line(
+                    id=f"L{number:03d}",
+                    speaker=self._ids[voice],
+                    span=line.span,
+                    text=line.text,
+                    words=line.words,
+                    visibility=seen[number - 1],
+                    confidence=round(confidence, 3),
+                )
+            )
+        return found
 
-    The mean over its words of the speaker's share in the turns that the word lies in, 0.5 for a
-    word outside every turn. A speaker whose visible mouth is still halves it.
-    """
-    near = [turn for turn in turns if turn.span.overlap(line.span) > 0]
-    shares = []
-    for word in line.words:
-        own = total(_common(word.span, near, line.voice, same=True))
-        other = total(_common(word.span, near, line.voice, same=False))
-        shares.append(float(own / (own + other)) if own + other else 0.5)
-    confidence = fmean(shares)
-    if person is None or seen != "on-screen":
-        return confidence
-    speeds = [
-        speed
-        for track in faces.tracks_of(person, line.span)
-        if (speed := faces.speed(track, line.span)) is not None
-    ]
-    return confidence / 2 if speeds and max(speeds) <= SPEAKING else confidence
+    def _visibility(self, atoms_of: list[list[int]]) -> list[Visibility]:
+        talks = self._film.scene.talks
+        lines = [
+            SpokenLine(
+                self._ids[int(line.voice)],
+                line.span,
+                float(talks[atoms].sum(axis=0).max(initial=0.0)),
+            )
+            for line, atoms in zip(self._said, atoms_of, strict=True)
+        ]
+        return visibility_of(lines, self._persons, self._faces, self._options.visibility)
 
-
-def _common(span: Span, turns: Sequence[Turn], voice: str, *, same: bool) -> list[Span]:
-    chosen = (turn.span & span for turn in turns if (turn.voice == voice) is same)
-    return [common for common in chosen if common is not None]
+    def _confidence(self, voice: int, atoms: list[int]) -> float:
+        person = int(self._voices.people[voice])
+        mouth = float(self._film.scene.talks[atoms, person].sum()) if person >= 0 else 0.0
+        seconds = [max(0.02, float(self._film.atoms[at].span.duration)) for at in atoms]
+        # where two speak at once, either may be the one whose words were recognised
+        own = self._posteriors[atoms, voice] * (1 - self._film.overlap[atoms] / 2)
+        sound = sound_lead(self._film.scene, self._voices, atoms, voice, self._options.model)
+        known = LineEvidence(float(np.average(own, weights=seconds)), sound, mouth)
+        return line_confidence(known, self._options.confidence)

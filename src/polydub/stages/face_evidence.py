@@ -1,53 +1,26 @@
-"""Evidence that a voice belongs to a face, from moving and still mouths, and what follows from it.
-
-See :mod:`polydub.stages.attribute` for the idea.
-"""
+"""Faces of a film by time and person, and what mouth movement alone says about who talks."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+import numpy.typing as npt
 
-from polydub.model import (
-    Decision,
-    FaceTrack,
-    Person,
-    Shot,
-    Span,
-    Turn,
-    Voiceprint,
-    merge,
-    to_seconds,
-    total,
-)
-from polydub.stages.active_speaker import SPEAKING, mouth_speed
+from polydub.model import FaceTrack, Person, Shot, Span, total
+from polydub.stages.active_speaker import LEAST_FRAMES, MAX_YAW, SPEAKING, mouth_speed
 
+STEEPNESS = 2.5
+"""Log-odds per factor e of mouth speed over ``SPEAKING``: listeners at 0.02 .. 0.13 IOD/s and
+speakers at 0.14 .. 1.44 (30 film tracks) then lie beyond -4 .. +0.2 and +0.4 .. +6."""
+MOST = 3.0
+"""Largest log-odds of one moment: who laughs or chews moves the mouth as much."""
+REACH_S = 0.3
+"""Mouth speed of a moment is the mean over so much time before and after it."""
 
-@dataclass(frozen=True, slots=True)
-class EvidenceOptions:
-    """Settings; evidence is in weighted seconds: 1 s of clearly moving mouth counts ``most``.
-
-    ``shortest_s`` is the least stretch that is looked at. A link needs ``least`` evidence, and
-    ``least_agreement`` of the time in which the face was usable. Two voices are one speaker's when
-    both have ``clear`` evidence for the same face, agreeing for ``clear_agreement`` of the time,
-    and their voiceprints are at least ``same_voice`` alike (CAM++ cosine: one speaker's halves 0.76
-    on average and 0.63 at least, different speakers 0.38, measured on 23 film clips).
-    """
-
-    shortest_s: float = 0.3
-    most: float = 2.0
-    least: float = 0.25
-    least_agreement: float = 0.4
-    clear: float = 0.5
-    clear_agreement: float = 0.6
-    same_voice: float = 0.55
+LogOdds = npt.NDArray[np.float32]
 
 
 class Faces:
@@ -70,6 +43,24 @@ class Faces:
             track.id: Span(frame_time(track.first), frame_time(track.first + track.n_frames))
             for track in self._tracks
         }
+
+    @property
+    def tracks(self) -> list[FaceTrack]:
+        """All tracks, by first frame."""
+        return self._tracks
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The ids of all people, sorted."""
+        return tuple(sorted(set(self._person.values())))
+
+    def person_by_track(self, track: str) -> str | None:
+        """The person that the track with that id shows."""
+        return self._person.get(track)
+
+    def span_of(self, track: FaceTrack) -> Span:
+        """The time in which a track is on screen."""
+        return self._spans[track.id]
 
     def person_of(self, track: FaceTrack) -> str | None:
         """The id of the person a track shows, if it was clustered."""
@@ -105,199 +96,28 @@ class Faces:
         return float(accepted.sum()) / self._rate
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
-    """What speaks for a (voice, person) pair.
+def talking_from_motion(tracks: Sequence[FaceTrack], rate: float) -> dict[str, LogOdds]:
+    """Log-odds ``[frames]`` that each track's face talks, from the speed of its mouth.
 
-    ``evidence`` in weighted seconds, may be negative; ``agreeing`` of ``usable`` seconds the mouth
-    moved as a speaker's does.
+    ``rate`` in frames per second. NaN where nothing can be told: the mesh does not fit, the head
+    is turned away by more than 35 degrees, or fewer than 5 frames are usable around.
     """
-
-    evidence: float = 0.0
-    agreeing: float = 0.0
-    usable: float = 0.0
-
-    def __add__(self, other: Support) -> Support:
-        return Support(
-            self.evidence + other.evidence,
-            self.agreeing + other.agreeing,
-            self.usable + other.usable,
-        )
-
-    @property
-    def agreement(self) -> float:
-        """Share of the usable time in which the mouth moved, 0..1."""
-        return self.agreeing / self.usable if self.usable else 0.0
+    return {track.id: _motion_odds(track, rate) for track in tracks}
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Support by ``(voice, person)``; pairs that never met are absent."""
-
-    pairs: dict[tuple[str, str], Support]
-
-    def get(self, voice: str, person: str) -> Support:
-        """The support of one pair."""
-        return self.pairs.get((voice, person), Support())
-
-    def of(self, voice: str) -> dict[str, Support]:
-        """The support of one voice, by person, sorted."""
-        return {p: s for (v, p), s in sorted(self.pairs.items()) if v == voice}
-
-    def best(self, voice: str) -> tuple[str, Support] | None:
-        """The person with most evidence for a voice."""
-        found = self.of(voice)
-        return max(found.items(), key=lambda item: item[1].evidence) if found else None
-
-    def renamed(self, names: Mapping[str, str]) -> Evidence:
-        """The same with some voices joined: ``names`` maps an old name to its new one."""
-        pairs: dict[tuple[str, str], Support] = {}
-        for (voice, person), support in sorted(self.pairs.items()):
-            key = (names.get(voice, voice), person)
-            pairs[key] = pairs.get(key, Support()) + support
-        return Evidence(pairs)
-
-
-def solo_spans(turns: Sequence[Turn]) -> list[tuple[str, Span]]:
-    """The parts of all turns in which one voice speaks alone, by time."""
-    changes: dict[Fraction, Counter[str]] = {}
-    for turn in turns:
-        if turn.span.duration > 0:
-            changes.setdefault(turn.span.start, Counter())[turn.voice] += 1
-            changes.setdefault(turn.span.end, Counter())[turn.voice] -= 1
-    active: Counter[str] = Counter()
-    alone: dict[str, list[Span]] = {}
-    for edge, following in pairwise(sorted(changes)):
-        active.update(changes[edge])
-        speaking = [voice for voice, count in active.items() if count > 0]
-        if len(speaking) == 1:
-            alone.setdefault(speaking[0], []).append(Span(edge, following))
-    found = [(voice, span) for voice, spans in alone.items() for span in merge(spans)]
-    return sorted(found, key=lambda item: (item[1], item[0]))
-
-
-def gather_evidence(turns: Sequence[Turn], faces: Faces, options: EvidenceOptions) -> Evidence:
-    """Support of every (voice, person) pair over the whole film."""
-    pairs: dict[tuple[str, str], Support] = {}
-    shortest = to_seconds(options.shortest_s)
-    for voice, solo in solo_spans(turns):
-        for shot in faces.shots:
-            segment = shot.span & solo
-            if segment is None or segment.duration < shortest:
-                continue
-            for person, support in _in_segment(segment, shot, faces, options):
-                key = (voice, person)
-                pairs[key] = pairs.get(key, Support()) + support
-    return Evidence(pairs)
-
-
-def _in_segment(
-    segment: Span, shot: Shot, faces: Faces, options: EvidenceOptions
-) -> list[tuple[str, Support]]:
-    """What the faces of one shot say about who speaks during ``segment``.
-
-    Only the mouth that moves most may be the speaker's: another moving one (somebody chews or
-    laughs) is no evidence for its person, and none against.
-    """
-    moving: list[tuple[str, float, float]] = []
-    for track in faces.tracks_in(segment):
-        person = faces.person_of(track)
-        if person is None or track.shot != shot.index:
-            continue
-        speed = faces.speed(track, segment)
-        if speed is not None:
-            moving.append((person, speed, faces.usable(track, segment)))
-    most = max((speed for _, speed, _ in moving), default=0.0)
-    found = []
-    for person, speed, seconds in moving:
-        weight = float(np.clip((speed - SPEAKING) / SPEAKING, -1.0, options.most))
-        if speed < most:
-            weight = min(weight, 0.0)
-        agreeing = seconds if weight > 0 else 0.0
-        found.append((person, Support(seconds * weight, agreeing, seconds)))
-    return found
-
-
-def join_split_voices(
-    evidence: Evidence,
-    turns: Sequence[Turn],
-    voiceprints: Mapping[str, Voiceprint],
-    options: EvidenceOptions,
-) -> tuple[dict[str, str], list[Decision]]:
-    """Voices that diarization split although one mouth speaks both: old name -> kept name.
-
-    The voice that speaks longer keeps its name. Every join is a recorded decision.
-    """
-    seconds = {voice: total(t.span for t in turns if t.voice == voice) for voice in voiceprints}
-    order = sorted(voiceprints, key=lambda voice: (-seconds[voice], voice))
-    same: dict[str, str] = {}
-    decisions = []
-    for index, voice in enumerate(order):
-        person = _clear_person(evidence, voice, options)
-        if person is None:
-            continue
-        for kept in order[:index]:
-            if kept in same or _clear_person(evidence, kept, options) != person:
-                continue
-            likeness = float(voiceprints[voice] @ voiceprints[kept])
-            if likeness < options.same_voice:
-                continue
-            same[voice] = kept
-            reason = (
-                f"voices {kept} and {voice} are one speaker: the same mouth ({person}) speaks both "
-                f"and their voiceprints are alike ({likeness:.2f})"
-            )
-            decisions.append(Decision("attribute", voice, "warning", reason))
-            break
-    return same, decisions
-
-
-def _clear_person(evidence: Evidence, voice: str, options: EvidenceOptions) -> str | None:
-    best = evidence.best(voice)
-    if best is None:
-        return None
-    person, support = best
-    clear = support.evidence >= options.clear and support.agreement >= options.clear_agreement
-    return person if clear else None
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """The person a voice belongs to, or none, and how sure that is (0..1)."""
-
-    person: str | None
-    confidence: float
-
-
-def link(evidence: Evidence, voices: Sequence[str], options: EvidenceOptions) -> dict[str, Link]:
-    """One link per voice: the assignment with most evidence in all, where "never seen" costs none.
-
-    A link's confidence is the share of the usable time in which the mouth moved, scaled down below
-    1 s of such time. An unlinked voice's is how much speaks against its best face, 0.5 when no face
-    was ever usable.
-    """
-    people = sorted({person for _, person in evidence.pairs})
-    gain = np.zeros((len(voices), len(people) + len(voices)))  # the last columns: never seen
-    for row, voice in enumerate(voices):
-        for column, person in enumerate(people):
-            gain[row, column] = _gain(evidence.get(voice, person), options)
-    rows, columns = linear_sum_assignment(gain, maximize=True)
-    chosen = dict(zip(rows.tolist(), columns.tolist(), strict=True))
-    links = {}
-    for row, voice in enumerate(voices):
-        column = chosen[row]
-        if column < len(people) and gain[row, column] > 0:
-            support = evidence.get(voice, people[column])
-            sure = support.agreement * min(1.0, support.usable)
-            links[voice] = Link(people[column], sure)
-        else:
-            best = max((s.agreement for s in evidence.of(voice).values()), default=None)
-            links[voice] = Link(None, 0.5 if best is None else max(0.0, 1.0 - best))
-    return links
-
-
-def _gain(support: Support, options: EvidenceOptions) -> float:
-    """Evidence beyond the least that a link needs; -1 where a link is not allowed."""
-    if support.agreement < options.least_agreement:
-        return -1.0
-    return support.evidence - options.least
+def _motion_odds(track: FaceTrack, rate: float) -> LogOdds:
+    with np.errstate(invalid="ignore"):
+        usable = track.accepted & (np.abs(track.pose[:, 0]) <= MAX_YAW)
+    steps = np.abs(np.diff(track.aperture.astype(np.float64), prepend=np.nan))
+    good = usable & np.concatenate([[False], usable[:-1]]) & np.isfinite(steps)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(good, steps, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(good)])
+    reach = max(LEAST_FRAMES // 2 + 1, round(REACH_S * rate))
+    at = np.arange(track.n_frames)
+    low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, track.n_frames)
+    n = counts[high] - counts[low]
+    speed = rate * (sums[high] - sums[low]) / np.maximum(n, 1)
+    odds = STEEPNESS * np.log(np.maximum(speed, 1e-3) / SPEAKING)
+    odds = np.clip(odds, -MOST, MOST)
+    odds[(n < LEAST_FRAMES - 1) | ~usable] = np.nan
+    return np.asarray(odds, dtype=np.float32)

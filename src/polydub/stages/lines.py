@@ -29,6 +29,9 @@ class LineOptions:
     Up to ``stray_words`` words, ``stray_s`` long in all, at the beginning or end of a sentence
     follow the voice of the rest into its line, over a pause of ``stray_pause_s`` at most: a turn
     ends where the voice activity does, 0.4 s after the annotated change on one film clip.
+
+    Up to ``backchannel_words`` words of another, ``backchannel_s`` long, do not end the line of
+    who goes on speaking.
     """
 
     gap_s: float = 0.8
@@ -39,6 +42,8 @@ class LineOptions:
     stray_words: int = 2
     stray_s: float = 0.6
     stray_pause_s: float = 1.2
+    backchannel_words: int = 3
+    backchannel_s: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +78,38 @@ def ends_sentence(word: Word) -> bool:
     return bool(_SENTENCE_END.search(text)) and not _ABBREVIATION.match(text)
 
 
+def ends_clause(word: Word) -> bool:
+    """Whether the word's punctuation ends a clause: a comma, a colon, a dash."""
+    return bool(_CLAUSE_END.search(word.text.strip()))
+
+
 def build_lines(
     transcript: Transcript, turns: Sequence[Turn], *, options: LineOptions | None = None
 ) -> list[VoiceLine]:
     """The lines of a transcript, by time; every word is in exactly one line."""
     options = options or LineOptions()
-    words = [word for word in transcript.words if word.text.strip()]
-    words.sort(key=lambda word: (word.span.start, word.span.end))
+    words = spoken_words(transcript)
     voices = assign_voices(words, turns)
     voices = settle_boundaries(words, voices, turns, options)
     voices, tied = gather_sentences(words, voices, options)
+    return lines_of_voices(words, voices, tied, options)
+
+
+def spoken_words(transcript: Transcript) -> list[Word]:
+    """The words that are not blank, by time."""
+    words = [word for word in transcript.words if word.text.strip()]
+    return sorted(words, key=lambda word: (word.span.start, word.span.end))
+
+
+def lines_of_voices(
+    words: Sequence[Word], voices: Sequence[str], tied: frozenset[Word], options: LineOptions
+) -> list[VoiceLine]:
+    """Lines of words whose voices are known, by time; lines of different voices may overlap.
+
+    A voice whose sentence goes on after a few words of another ("mm-hm") stays in one line.
+    """
     lines: list[VoiceLine] = []
-    for voice, run in _runs(words, voices):
+    for voice, run in _gathered(_runs(words, voices), options):
         lines += [VoiceLine(voice, part) for part in _split(run, tied, options)]
     return sorted(lines, key=lambda line: (line.span, line.voice))
 
@@ -189,8 +214,8 @@ def gather_sentences(
             continue
         first, last = _sentence_around(words, gathered, at)
         before, after = words[first:at], words[at:last]
-        anew = _begins_anew(words[at])
-        clause = bool(_CLAUSE_END.search(words[at - 1].text.strip()))
+        anew = begins_anew(words[at])
+        clause = ends_clause(words[at - 1])
         if _is_stray(before, after, options) and _goes_on(gathered, first):
             if not anew or clause:
                 gathered[first:at] = [gathered[at]] * len(before)
@@ -225,7 +250,7 @@ def _goes_on(voices: Sequence[str], at: int) -> bool:
     return 0 < at < len(voices) and voices[at - 1] == voices[at]
 
 
-def _begins_anew(word: Word) -> bool:
+def begins_anew(word: Word) -> bool:
     """Whether the word is written like the first of a sentence."""
     text = word.text.strip()
     return text[:1].isupper() and not _ENGLISH_I.match(text)
@@ -267,6 +292,33 @@ def _runs(words: Sequence[Word], voices: Sequence[str]) -> list[tuple[str, list[
     return runs
 
 
+def _gathered(
+    runs: Sequence[tuple[str, list[Word]]], options: LineOptions
+) -> list[tuple[str, list[Word]]]:
+    """``runs`` in which what a voice says around another's backchannel is one run."""
+    gathered: list[tuple[str, list[Word]]] = []
+    for voice, run in runs:
+        if len(gathered) >= 2 and gathered[-2][0] == voice and gathered[-1][0] != voice:
+            before, between = gathered[-2][1], gathered[-1][1]
+            pause = run[0].span.start - before[-1].span.end
+            if (
+                _is_backchannel(between, options)
+                and not ends_sentence(before[-1])
+                and pause <= to_seconds(options.gap_s + options.backchannel_s)
+                and not begins_anew(run[0])
+            ):
+                gathered[-2] = (voice, [*before, *run])
+                continue
+        gathered.append((voice, list(run)))
+    return gathered
+
+
+def _is_backchannel(words: Sequence[Word], options: LineOptions) -> bool:
+    seconds = words[-1].span.end - words[0].span.start
+    few = len(words) <= options.backchannel_words
+    return few and seconds <= to_seconds(options.backchannel_s)
+
+
 def _split(
     words: list[Word], tied: frozenset[Word], options: LineOptions
 ) -> list[tuple[Word, ...]]:
@@ -286,7 +338,8 @@ def _split(
 
 def _breaks(line: list[Word], word: Word, options: LineOptions) -> bool:
     pause = word.span.start - line[-1].span.end
-    if pause >= to_seconds(options.gap_s):
+    opening = len(line) <= options.stray_words and ends_clause(line[-1])  # "Hey, did you hear?"
+    if pause >= to_seconds(options.stray_pause_s if opening else options.gap_s):
         return True
     if not ends_sentence(line[-1]):
         return False

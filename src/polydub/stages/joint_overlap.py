@@ -1,0 +1,167 @@
+"""Who else speaks where two voices overlap.
+
+A segmenter's window tells its local speakers apart even while they speak together. Each is the
+voice that he shares most of his undisturbed time with; so a span of overlap names its two voices.
+Where no window tells, the voices next to the overlap and their mouths do.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from polydub.engines.protocols import LocalActivity
+from polydub.model import Span
+from polydub.stages.joint_evidence import Floats, VoiceEvidence, activity_in
+from polydub.stages.joint_model import Labels
+from polydub.stages.overlap import spans_where, speech_frames
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapOptions:
+    """When overlap is kept and how its second voice is found.
+
+    ``likely``: least probability; ``least_s``: shorter ones are left out. Votes in nats: ``window``
+    for the voice that all windows name, ``beside`` for one that speaks right before or after.
+    ``near_s``: only voices heard that near to it. ``enough``: votes that a second voice needs.
+    """
+
+    likely: float = 0.4
+    least_s: float = 0.1
+    window: float = 4.0
+    beside: float = 1.5
+    near_s: float = 4.0
+    enough: float = 1.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spoken:
+    """The first voice of each atom and what else is known: ``mouths [atoms, voices]`` in nats."""
+
+    spans: Sequence[Span]
+    labels: Labels
+    mouths: Floats
+    voices: VoiceEvidence
+
+
+def overlap_spans(voices: VoiceEvidence, options: OverlapOptions) -> tuple[tuple[Span, float], ...]:
+    """The spans in which two voices speak, as given or else as the segmenter's windows say."""
+    found = voices.overlap or ()
+    if voices.overlap is None and voices.activity:
+        end = max(window.span.end for window in voices.activity)
+        frames = speech_frames(voices.activity, end).overlap
+        spans = spans_where(frames >= options.likely)
+        found = tuple((span, _mean(frames, span)) for span in spans)
+    least = Fraction(options.least_s).limit_denominator(1000)
+    return tuple(
+        (span, sure) for span, sure in found if sure >= options.likely and span.duration >= least
+    )
+
+
+def _mean(frames: npt.NDArray[np.float32], span: Span) -> float:
+    part = frames[round(span.start * 100) : round(span.end * 100)]
+    return float(part.mean()) if len(part) else 0.0
+
+
+def second_voices(
+    overlap: Sequence[tuple[Span, float]], spoken: Spoken, options: OverlapOptions
+) -> list[tuple[Span, int]]:
+    """Spans with the voices that speak in them besides the first ones.
+
+    An overlap in which the first voice changes is judged in parts: two voices that meet in it
+    mostly speak through both, but a third may take over from the one and speak over the other.
+    """
+    if not len(spoken.labels):
+        return []
+    starts = [span.start for span in spoken.spans]
+    owners = [_owners(window, spoken, overlap, starts) for window in spoken.voices.activity]
+    found: list[tuple[Span, int]] = []
+    for span, _ in overlap:
+        for part, voice, inside in _parts(spoken, starts, span):
+            votes = _votes(spoken, owners, inside, part, options)
+            votes.pop(voice, None)
+            best = max(sorted(votes), key=lambda other: votes[other], default=None)
+            if best is not None and votes[best] >= options.enough:
+                found.append((part, best))
+    return found
+
+
+def _parts(
+    spoken: Spoken, starts: Sequence[Fraction], span: Span
+) -> list[tuple[Span, int, tuple[int, int]]]:
+    """``span`` cut where the first voice changes: each part, its first voice, its atoms."""
+    first, last = _inside(starts, spoken.spans, span)
+    parts: list[tuple[Span, int, tuple[int, int]]] = []
+    for at in range(first, last):
+        voice, common = int(spoken.labels[at]), spoken.spans[at] & span
+        if common is None:
+            continue
+        if parts and parts[-1][1] == voice:
+            before, _, (begin, _) = parts[-1]
+            parts[-1] = (before | common, voice, (begin, at + 1))
+        else:
+            parts.append((common, voice, (at, at + 1)))
+    return parts
+
+
+def _inside(starts: Sequence[Fraction], spans: Sequence[Span], span: Span) -> tuple[int, int]:
+    first = bisect_left(starts, span.start)
+    while first > 0 and spans[first - 1].end > span.start:
+        first -= 1
+    return first, bisect_left(starts, span.end)
+
+
+def _votes(
+    spoken: Spoken,
+    owners: Sequence[Floats],
+    inside: tuple[int, int],
+    span: Span,
+    options: OverlapOptions,
+) -> dict[int, float]:
+    """What speaks for each voice near the span, in nats."""
+    first, last = inside
+    reach = Fraction(options.near_s).limit_denominator(1000)
+    votes: dict[int, float] = {}
+    for step, at in ((-1, first - 1), (1, last)):
+        beside = True
+        while 0 <= at < len(spoken.labels) and spoken.spans[at].gap(span) <= reach:
+            voice = int(spoken.labels[at])
+            near = beside and spoken.spans[at].gap(span) <= Fraction(1, 5)
+            votes[voice] = max(votes.get(voice, 0.0), options.beside if near else 0.0)
+            beside = False
+            at += step
+    said = np.zeros(spoken.mouths.shape[1])
+    seen = 0.0
+    for window, owner in zip(spoken.voices.activity, owners, strict=True):
+        if window.span.start <= span.start and span.end <= window.span.end:
+            active = activity_in(window, span)
+            said += active @ owner
+            seen += 1.0
+    for voice in set(votes) | set(np.flatnonzero(said > 0).tolist()):
+        votes[voice] = votes.get(voice, 0.0) + options.window * float(said[voice]) / max(seen, 1.0)
+        votes[voice] += float(spoken.mouths[first:last, voice].sum())
+    return votes
+
+
+def _owners(
+    window: LocalActivity,
+    spoken: Spoken,
+    overlap: Sequence[tuple[Span, float]],
+    starts: Sequence[Fraction],
+) -> Floats:
+    """Share ``[local speakers, voices]`` of each local speaker's undisturbed time."""
+    shares = np.zeros((window.activity.shape[1], spoken.mouths.shape[1]))
+    first, last = bisect_left(starts, window.span.start), bisect_left(starts, window.span.end)
+    near = [span for span, _ in overlap if span.overlap(window.span) > 0]
+    for at in range(first, last):
+        span = spoken.spans[at]
+        if any(2 * span.overlap(other) > span.duration for other in near):
+            continue
+        active = activity_in(window, span) * float(span.duration)
+        shares[:, spoken.labels[at]] += active
+    return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 0.2))

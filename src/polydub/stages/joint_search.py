@@ -1,0 +1,398 @@
+"""Search for the best assignment of a film's atoms to voices: exact steps, moves, several starts.
+
+From each start the exact steps alternate (best sequence for the voices, voices and links for the
+sequence) while the objective rises. Then voices are joined, dropped, split and born, and single
+runs change hands; a move stays only if the objective is higher after the exact steps have settled
+again. The best result of all starts wins. Nothing is random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import pdist
+
+from polydub.stages.joint_model import (
+    NEVER,
+    Floats,
+    Labels,
+    ModelOptions,
+    Scene,
+    Voices,
+    decode,
+    emissions,
+    face_totals,
+    gather,
+    link_people,
+    objective,
+    voice_evidence,
+)
+
+GAIN = 1e-6
+"""Least rise of the objective that counts as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How long to search.
+
+    The ``starts`` that settle highest are improved, in ``rounds`` of moves at most. In each kind of
+    move the ``tries`` most promising are tried; one that lowers the objective by more than ``hope``
+    nats before the exact steps is dropped. ``distances``: cosine distances at which runs of speech,
+    up to ``run_counts`` long, are clustered for the starts; more than ``most_runs`` are clustered
+    block by block. ``wide``: with more voices than that, only alike ones are tried as pairs.
+    """
+
+    starts: int = 3
+    hope: float = 15.0
+    rounds: int = 30
+    tries: int = 3
+    settle_rounds: int = 12
+    distances: tuple[float, ...] = (0.55, 0.7, 0.8)
+    most_runs: int = 2500
+    wide: int = 24
+    run_counts: float = 2.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """The voice of every atom, how many voices there are, and the objective's value."""
+
+    labels: Labels
+    n_voices: int
+    value: float
+
+
+def solve(
+    scene: Scene, starts: Sequence[Labels], model: ModelOptions, search: SearchOptions
+) -> Solution:
+    """The best solution that any start leads to; earlier starts win a tie."""
+    settled: dict[bytes, Solution] = {}
+    for start in starts:
+        found = settle(scene, start, model, search)
+        settled.setdefault(found.labels.tobytes(), found)
+    order = sorted(settled.values(), key=lambda found: -found.value)[: search.starts]
+    best: Solution | None = None
+    for found in order:
+        better = improve(scene, found, model, search)
+        if best is None or better.value > best.value + GAIN:
+            best = better
+    return best or Solution(np.zeros(0, dtype=np.int64), scene.pinned, 0.0)
+
+
+def compact(labels: Labels, pinned: int) -> tuple[Labels, int]:
+    """Voices renumbered by first appearance behind the pinned ones, and their number."""
+    names = {voice: voice for voice in range(pinned)}
+    for voice in labels.tolist():
+        names.setdefault(voice, len(names))
+    return np.array([names[voice] for voice in labels.tolist()], dtype=np.int64), len(names)
+
+
+def forced(scene: Scene, labels: Labels) -> Labels:
+    """``labels`` with the pins imposed."""
+    return np.where(scene.forced >= 0, scene.forced, labels)
+
+
+def settle(scene: Scene, labels: Labels, model: ModelOptions, search: SearchOptions) -> Solution:
+    """Alternate the exact steps from ``labels`` until the objective no longer rises."""
+    labels, n_voices = compact(forced(scene, labels), scene.pinned)
+    best = Solution(labels, n_voices, objective(scene, labels, n_voices, model))
+    for _ in range(search.settle_rounds):
+        voices = gather(scene, best.labels, best.n_voices, model)
+        labels = decode(scene, emissions(scene, voices, model))
+        labels, n_voices = compact(forced(scene, labels), scene.pinned)
+        value = objective(scene, labels, n_voices, model)
+        if value <= best.value + GAIN:
+            break
+        best = Solution(labels, n_voices, value)
+    return best
+
+
+def improve(
+    scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
+) -> Solution:
+    """``solution`` after all moves that raise the objective."""
+    kinds = (_joins, _drops, _hand_overs, _splits, _births)
+    for _ in range(search.rounds):
+        before = solution.value
+        for kind in kinds:
+            for labels in kind(scene, solution, model, search):
+                if not _promising(scene, labels, solution, model, search):
+                    continue
+                found = settle(scene, labels, model, search)
+                if found.value > solution.value + GAIN:
+                    solution = found
+                    break
+        if solution.value <= before + GAIN:
+            break
+    return solution
+
+
+def _promising(
+    scene: Scene, labels: Labels, solution: Solution, model: ModelOptions, search: SearchOptions
+) -> bool:
+    """Whether a move is near enough to a rise to be worth the exact steps."""
+    labels, n_voices = compact(forced(scene, labels), scene.pinned)
+    return objective(scene, labels, n_voices, model) > solution.value - search.hope
+
+
+def runs_of(scene: Scene, labels: Labels, most: float = np.inf) -> list[tuple[int, int]]:
+    """``[first, last)`` of the runs of atoms of one voice, at most ``most`` counts long."""
+    runs: list[tuple[int, int]] = []
+    first, counts = 0, 0.0
+    for at in range(len(labels)):
+        new = at > first and (labels[at] != labels[at - 1] or counts >= most)
+        if new:
+            runs.append((first, at))
+            first, counts = at, 0.0
+        counts += float(scene.counts[at])
+    if len(labels):
+        runs.append((first, len(labels)))
+    return runs
+
+
+def _joins(
+    scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
+) -> Iterator[Labels]:
+    """Two voices become one: the pairs that gain most by sound, faces and fewer changes."""
+    n = solution.n_voices
+    voices = gather(scene, solution.labels, n, model)
+    totals = face_totals(scene, solution.labels, n)
+    linked = link_people(scene, totals, model)[1]
+    saved = _saved_by_joining(scene, solution.labels, n)
+    own = voice_evidence(voices.sums, voices.counts, model)
+    gains: list[tuple[float, int, int]] = []
+    for one, two in _pairs(voices, scene.pinned, search):
+        sums = (voices.sums[one] + voices.sums[two])[None]
+        counts = voices.counts[[one]] + voices.counts[[two]]
+        joined = float(voice_evidence(sums, counts, model)[0])
+        gain = joined - float(own[one] + own[two]) + float(saved[one, two])
+        if voices.twin[one] == two:  # they sound the same already
+            gain = float(saved[one, two]) + model.twin
+        if gain < -60:  # no face is worth that much
+            continue
+        merged = totals.copy()
+        merged[one] += merged[two]
+        merged[two] = 0.0
+        gains.append((gain + link_people(scene, merged, model)[1] - linked, one, two))
+    for _, one, two in sorted(gains, key=lambda item: (-item[0], item[1:]))[: search.tries]:
+        yield np.where(solution.labels == two, one, solution.labels)
+
+
+def _pairs(voices: Voices, pinned: int, search: SearchOptions) -> list[tuple[int, int]]:
+    """Pairs that may be joined; pinned voices are different people."""
+    n = len(voices.counts)
+    pairs = [(one, two) for two in range(max(1, pinned), n) for one in range(two)]
+    if n <= search.wide:
+        return pairs
+    units = voices.sums / np.maximum(np.linalg.norm(voices.sums, axis=1, keepdims=True), 1e-9)
+    alike = units @ units.T
+    return sorted(pairs, key=lambda pair: (-alike[pair], pair))[: 4 * n]
+
+
+def _saved_by_joining(scene: Scene, labels: Labels, n_voices: int) -> Floats:
+    """Price ``[voices, voices]`` of the changes between two voices, less that of staying."""
+    saved = np.zeros((n_voices, n_voices))
+    at = np.flatnonzero(labels[1:] != labels[:-1]) + 1
+    prices = scene.change[at] - scene.stay[at]
+    np.add.at(saved, (labels[at - 1], labels[at]), prices)
+    return saved + saved.T
+
+
+def _drops(
+    scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
+) -> Iterator[Labels]:
+    """A small voice is given up and its atoms go where they fit best."""
+    if solution.n_voices < 2:
+        return
+    voices = gather(scene, solution.labels, solution.n_voices, model)
+    scores = emissions(scene, voices, model)
+    order = np.argsort(voices.counts, kind="stable").tolist()
+    for voice in [voice for voice in order if voice >= scene.pinned][: search.tries]:
+        left = scores.copy()
+        left[:, voice] -= NEVER
+        yield decode(scene, left)
+
+
+def _hand_overs(
+    scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
+) -> Iterator[Labels]:
+    """A run goes to another voice, judged without what it told about its own voice itself."""
+    n, labels = solution.n_voices, solution.labels
+    if n < 2:
+        return
+    voices = gather(scene, labels, n, model)
+    runs = runs_of(scene, labels)
+    own = np.array([labels[first] for first, _ in runs])
+    sums = np.stack([scene.sums[first:last].sum(axis=0) for first, last in runs])
+    counts = np.array([scene.counts[first:last].sum() for first, last in runs])
+    faces = np.zeros((len(runs), n))
+    talks = np.stack([scene.talks[first:last].sum(axis=0) for first, last in runs])
+    linked = voices.people >= 0
+    faces[:, linked] = talks[:, voices.people[linked]]
+    base = voice_evidence(voices.sums, voices.counts, model)
+    gain = np.full((len(runs), n), -np.inf)
+    for voice in range(n):
+        more = voice_evidence(voices.sums[voice] + sums, voices.counts[voice] + counts, model)
+        gain[:, voice] = more - base[voice] + faces[:, voice]
+    less = voice_evidence(voices.sums[own] - sums, voices.counts[own] - counts, model)
+    at = np.arange(len(runs))
+    stays = base[own] - less + faces[at, own]
+    gain -= stays[:, None]
+    gain[at, own] = -np.inf
+    for index in np.argsort(-gain, axis=None, kind="stable")[: 2 * search.tries].tolist():
+        run, voice = divmod(index, n)
+        if gain[run, voice] < -8:
+            return
+        moved = labels.copy()
+        moved[slice(*runs[run])] = voice
+        yield moved
+
+
+def _births(
+    scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
+) -> Iterator[Labels]:
+    """A run that its voice explains badly becomes a voice of its own."""
+    labels, n = solution.labels, solution.n_voices
+    voices = gather(scene, labels, n, model)
+    runs = [run for run in runs_of(scene, labels) if scene.counts[slice(*run)].sum() > 0]
+    base = voice_evidence(voices.sums, voices.counts, model)
+    gains: list[tuple[float, int]] = []
+    for index, (first, last) in enumerate(runs):
+        voice = labels[first]
+        sums, counts = scene.sums[first:last].sum(axis=0), scene.counts[first:last].sum()
+        parts = voice_evidence(
+            np.stack([voices.sums[voice] - sums, sums]),
+            np.array([voices.counts[voice] - counts, counts]),
+            model,
+        )
+        face = float(scene.talks[first:last].sum(axis=0).max(initial=0.0))
+        person = voices.people[voice]
+        face -= float(scene.talks[first:last, person].sum()) if person >= 0 else 0.0
+        gains.append((float(parts.sum() - base[voice]) + face, index))
+    for _, index in sorted(gains, key=lambda item: (-item[0], item[1]))[: search.tries]:
+        born = labels.copy()
+        born[slice(*runs[index])] = n
+        yield born
+
+
+def _splits(
+    scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
+) -> Iterator[Labels]:
+    """A voice falls apart in two: by sound, and by the two faces that speak most of it."""
+    labels, n = solution.labels, solution.n_voices
+    order = np.argsort(-np.bincount(labels, scene.counts, minlength=n), kind="stable")
+    for voice in order[: 2 * search.tries].tolist():
+        for part in (_by_sound(scene, labels, voice, search), _by_face(scene, labels, voice)):
+            if part is not None and part.any():
+                split = labels.copy()
+                split[part] = n
+                yield split
+
+
+def _by_sound(
+    scene: Scene, labels: Labels, voice: int, search: SearchOptions
+) -> npt.NDArray[np.bool_] | None:
+    """The atoms of the smaller of two clusters of a voice's runs."""
+    runs = [
+        run
+        for run in runs_of(scene, labels, search.run_counts)
+        if labels[run[0]] == voice and scene.counts[slice(*run)].sum() > 0
+    ]
+    if len(runs) < 2:
+        return None
+    groups = cluster_runs(scene, runs, None, search)
+    small = int(np.argmin(np.bincount(groups)[1:])) + 1
+    part = np.zeros(len(labels), dtype=bool)
+    for run, group in zip(runs, groups.tolist(), strict=True):
+        part[slice(*run)] = group == small
+    return part
+
+
+def _by_face(scene: Scene, labels: Labels, voice: int) -> npt.NDArray[np.bool_] | None:
+    """The atoms of a voice in which another mouth moves than the one that speaks most of it."""
+    own = labels == voice
+    if scene.talks.shape[1] < 2:
+        return None
+    most = int(np.argmax(scene.talks[own].sum(axis=0)))
+    others = np.delete(scene.talks, most, axis=1).max(axis=1)
+    return np.asarray(own & (others > 0.1) & (others > scene.talks[:, most]))
+
+
+def cluster_runs(
+    scene: Scene, runs: Sequence[tuple[int, int]], distance: float | None, search: SearchOptions
+) -> Labels:
+    """Cluster number (from 1) of each run by average linkage of cosines; ``None`` = two clusters.
+
+    Many runs are first grouped in blocks where they are surely one voice, for memory.
+    """
+    prints = np.stack([scene.sums[slice(*run)].sum(axis=0) for run in runs])
+    prints /= np.maximum(np.linalg.norm(prints, axis=1, keepdims=True), 1e-9)
+    blank = np.linalg.norm(prints, axis=1) == 0
+    prints[blank, 0] = 1.0  # nothing was heard: anywhere
+    leaf_of = np.arange(len(prints))
+    if len(prints) > search.most_runs:
+        leaf_of, prints = _condensed(prints, search.most_runs)
+    if len(prints) == 1:
+        return np.ones(len(runs), dtype=np.int64)
+    tree = linkage(pdist(prints, "cosine"), "average")
+    if distance is None:
+        found = fcluster(tree, 2, "maxclust")
+    else:
+        found = fcluster(tree, distance, "distance")
+    return np.asarray(np.asarray(found, dtype=np.int64)[leaf_of])
+
+
+def _condensed(prints: Floats, most: int) -> tuple[Labels, Floats]:
+    leaf_of = np.zeros(len(prints), dtype=np.int64)
+    leaves: list[Floats] = []
+    for start in range(0, len(prints), most):
+        block = prints[start : start + most]
+        tree = linkage(pdist(block, "cosine"), "average")
+        groups = fcluster(tree, max(2, most // 8), "maxclust")
+        for group in range(1, int(groups.max()) + 1):
+            leaf_of[start + np.flatnonzero(groups == group)] = len(leaves)
+            mean = block[groups == group].mean(axis=0)
+            leaves.append(mean / max(float(np.linalg.norm(mean)), 1e-9))
+    return leaf_of, np.stack(leaves)
+
+
+def cluster_starts(
+    scene: Scene, breaks: npt.NDArray[np.bool_], search: SearchOptions
+) -> Iterator[Labels]:
+    """Starting points from sound alone, at several distances.
+
+    ``breaks [atoms]``: true where a run of speech begins, from pauses, text and segmenter.
+    """
+    pieces = np.cumsum(breaks, dtype=np.int64)
+    runs = [run for run in runs_of(scene, pieces, search.run_counts) if run[1] > run[0]]
+    if not runs:
+        return
+    for distance in search.distances:
+        yield _spread(cluster_runs(scene, runs, distance, search), runs, scene.n_atoms)
+
+
+def face_start(scene: Scene, breaks: npt.NDArray[np.bool_], search: SearchOptions) -> Labels | None:
+    """A starting point from faces: runs in which one mouth clearly moves are that person's voice.
+
+    The other runs are clustered by sound into voices of their own.
+    """
+    pieces = np.cumsum(breaks, dtype=np.int64)
+    runs = [run for run in runs_of(scene, pieces, search.run_counts) if run[1] > run[0]]
+    if not runs or not scene.talks.shape[1]:
+        return None
+    talks = np.stack([scene.talks[slice(*run)].sum(axis=0) for run in runs])
+    who = np.where(talks.max(axis=1) > 1.0, talks.argmax(axis=1), -1)
+    groups = cluster_runs(scene, runs, search.distances[-1], search) + talks.shape[1]
+    return _spread(np.where(who >= 0, who, groups), runs, scene.n_atoms)
+
+
+def _spread(groups: Labels, runs: Sequence[tuple[int, int]], n_atoms: int) -> Labels:
+    labels = np.zeros(n_atoms, dtype=np.int64)
+    for run, group in zip(runs, groups.tolist(), strict=True):
+        labels[slice(*run)] = group
+    return labels
