@@ -1,4 +1,4 @@
-"""The public Python API: ``dub``, ``analyze``, ``render``, ``plan``, ``plan_render``, ``demo``."""
+"""The public Python API: ``dub``, ``analyze``, ``pin``, ``render``, ``export``, ``plan``, …"""
 
 from __future__ import annotations
 
@@ -8,29 +8,43 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
 from polydub.errors import InputError, Interrupted, PolydubError, ProjectError
 from polydub.pipeline.events import EventSink
 from polydub.pipeline.memory import Stopwatch
-from polydub.pipeline.options import DubOptions, changed_options, store_options
+from polydub.pipeline.options import (
+    DubOptions,
+    changed_options,
+    store_options,
+    stored_options,
+)
 from polydub.pipeline.outputs import output_paths
+from polydub.pipeline.pin_requests import PinRequest, PinResult
 from polydub.pipeline.plan import PlannedStep, planned_steps
 from polydub.pipeline.run import Engines, Run
 from polydub.project.cache import disk_error
 from polydub.project.folder import Project, require_writable
 
+if TYPE_CHECKING:
+    from polydub.model import Script
+
 __all__ = [
     "DubOptions",
     "DubResult",
     "Output",
+    "PinRequest",
+    "PinResult",
     "PlannedStep",
     "Project",
     "analyze",
     "demo",
     "dub",
+    "export",
+    "pin",
     "plan",
     "plan_render",
     "render",
@@ -93,28 +107,110 @@ def analyze(
     video: str | Path,
     options: DubOptions | None = None,
     *,
-    project: Path | None = None,
+    project: str | Path | None = None,
+    turns: str | Path | None = None,
+    script_from: str | Path | None = None,
     on_event: EventSink | None = None,
 ) -> Project:
     """Make the script of ``video`` (cast, lines, translations when targets are given) and stop.
 
-    Returns the project; edit its ``script.json``, then call :func:`render`.
+    ``turns`` and ``script_from`` are those of :class:`DubOptions`. Returns the project; edit its
+    ``script.json``, then call :func:`render`.
     """
-    from polydub.pipeline import checks, graph
-    from polydub.pipeline.analysis import probe_source
-
-    options = (options or DubOptions()).normalised()
+    files = {"turns": turns, "script_from": script_from}
+    told: dict[str, Any] = {name: Path(path) for name, path in files.items() if path is not None}
+    options = replace(options or DubOptions(), **told).normalised()
     if options.targets or options.translations:
         options.require_targets(options.translations)
-    opened = Project.for_source(Path(video), project)
+    opened = Project.for_source(Path(video), Path(project) if project else None)
     with _run(opened, options, on_event) as run:
-        checks.check_other_language(run, options.targets)
-        source = probe_source(run)
-        checks.check_means(run, options.targets)
-        _remember(run, {})
-        analysis = graph.analyse(run, source)
-        for language in options.targets:
-            analysis = graph.translate_only(run, analysis, language)
+        _analyse(run, options.targets)
+    return opened
+
+
+def _analyse(run: Run, targets: tuple[str, ...] = ()) -> Script:
+    """Make the script and its translations into ``targets``; returns it."""
+    from polydub.pipeline import checks, graph
+    from polydub.pipeline.analysis import probe_source
+    from polydub.pipeline.given import read_given
+
+    checks.check_other_language(run, run.options.targets)
+    source = probe_source(run)
+    checks.check_means(run, read_given(run.options, source).to_translate(targets))
+    _remember(run, {})
+    analysis = graph.analyse(run, source)
+    for language in targets:
+        analysis = graph.translate_only(run, analysis, language)
+    return analysis.script
+
+
+def pin(
+    target: str | Path | Project,
+    request: PinRequest | None = None,
+    *,
+    run: bool = True,
+    on_event: EventSink | None = None,
+) -> PinResult:
+    """Say who speaks, so that it holds through every new analysis; kept in ``pins.json``.
+
+    ``target`` is a project, its folder or its video, analysed before. With ``run`` the film is
+    attributed again at once: all else is reused. Without a request the pins in force are returned.
+    Raises ``InputError`` DUB-E108 for an id that the script does not have.
+    """
+    from polydub.pipeline import pinning, settling
+    from polydub.project.script_file import read_script
+
+    opened = _opened(target)
+    before = read_script(opened.script_path)
+    if not request:
+        return PinResult(opened, pinning.read_pins(opened), (), before)
+    options = stored_options(opened)
+    if request.speakers:  # told by the pins from now on
+        options = replace(options, speakers=None)
+    with _run(opened, options, on_event) as work:
+        if run and settling.machine_script(opened) is None and settling.is_edited(opened):
+            _analyse(work)  # makes what tells a person's changes from the machine's work
+            before = read_script(opened.script_path)
+        effects = settling.apply_request(work, before, request)
+        script = _analyse(work) if run else None
+        warnings = tuple(x.reason for x in work.decisions if settling.concerns_pins(x))
+    pins = pinning.read_pins(opened)
+    return PinResult(opened, pins, effects, before, script, warnings)
+
+
+def export(
+    target: str | Path | Project,
+    format: str,
+    *,
+    language: str | None = None,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a project's script in another format: who speaks when, and what.
+
+    ``format`` is ``"rttm"``, ``"srt"`` (with the speakers' names), ``"csv"`` or ``"funcineforge"``;
+    ``language`` that of the translation to write. Returns the file, by default beside the video.
+    Raises ``ProjectError`` DUB-E301 when it exists, unless ``overwrite``.
+    """
+    from polydub.pipeline.exporting import export_script
+
+    return export_script(
+        _opened(target), format, language=language, output=output, overwrite=overwrite
+    )
+
+
+def _opened(target: str | Path | Project) -> Project:
+    """The analysed project of a folder or video. Raises ``ProjectError`` when there is none."""
+    if isinstance(target, Project):
+        opened = target
+    else:
+        path = Path(target)
+        opened = Project.find(path) if path.is_file() else Project.open(path)
+    if not opened.script_path.exists():
+        raise ProjectError(
+            f"{opened.source} was not analysed yet: there is no {opened.script_path}.",
+            hint=f"Do it first: polydub analyze {quote(str(opened.source))}",
+        )
     return opened
 
 
@@ -228,12 +324,13 @@ def _produce_all(
 ) -> DubResult:
     from polydub.pipeline import checks, graph
     from polydub.pipeline.analysis import probe_source
+    from polydub.pipeline.given import read_given
 
     outputs = []
     with _run(project, options, on_event) as run:
         checks.check_request(run, targets, overwrite=overwrite)
         source = probe_source(run)  # a bad film is told before a missing translator
-        checks.check_means(run, targets)
+        checks.check_means(run, read_given(run.options, source).to_translate(targets))
         _remember(run, targets)
         watch = Stopwatch()
         analysis = graph.analyse(run, source)

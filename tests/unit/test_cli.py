@@ -487,3 +487,19 @@ def test_interrupt_in_a_real_process() -> None:
     assert done.returncode == 130
     assert "stopped; run the same command again to resume" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_files_that_say_who_speaks(calls: Calls, tmp_path: Path) -> None:
+    turns, table = tmp_path / "a.rttm", tmp_path / "b=c.csv"
+    for path in (turns, table):
+        path.write_text("")
+    assert run("analyze", "film.mp4", "--turns", str(turns)) == 0
+    assert calls.options() == api.DubOptions(turns=turns)
+    assert run("dub", "film.mp4", "--to", "es,fr", "--script-from", f"spa={table}") == 0
+    assert (calls.options().script_from, calls.options().script_target) == (table, "es")
+    assert run("dub", "film.mp4", "--to", "es", "--script-from", str(table)) == 0
+    assert (calls.options().script_from, calls.options().script_target) == (table, None)
+    done = len(calls)
+    for words in (("--turns", "no.rttm"), ("--script-from", "no.csv"), ("--script-from", "es=no")):
+        assert run("dub", "film.mp4", "--to", "es", *words) == 3
+    assert len(calls) == done

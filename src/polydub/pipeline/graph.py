@@ -9,17 +9,28 @@ from typing import Any
 
 from polydub.errors import ProjectError
 from polydub.media.master import AudioTrack, SubtitleTrack, copy_obstacle, write_master
-from polydub.model import Decision, Report, Script, Source, Speaker, VoiceChoice
+from polydub.model import Decision, Report, Script, Source, Speaker, VoiceChoice, merge
 from polydub.pipeline.analysis import (
     VERSION,
     Analysis,
+    Picture,
+    Sound,
     chosen_audio,
     see,
     separate_sound,
 )
 from polydub.pipeline.casting import cast_stage
 from polydub.pipeline.checks import given_translation
-from polydub.pipeline.hearing import find_voices, listen
+from polydub.pipeline.given import (
+    Given,
+    given_script,
+    given_voices,
+    linked,
+    named_as_given,
+    read_given,
+    words_of,
+)
+from polydub.pipeline.hearing import Heard, find_voices, listen
 from polydub.pipeline.mixing import DubTrack, mix_dub
 from polydub.pipeline.options import require_other_language
 from polydub.pipeline.outputs import is_current, is_untouched, record_output, request_key
@@ -27,18 +38,15 @@ from polydub.pipeline.picture import Lips, render_lips
 from polydub.pipeline.pinning import project_pins
 from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.run import Run
-from polydub.pipeline.scripting import (
-    build_script,
-    keep_script,
-    make_thumbnails,
-    report_problems,
-    settle_script,
-)
+from polydub.pipeline.scripting import build_script, make_thumbnails, report_problems
+from polydub.pipeline.settling import keep_script, pin_edits, settle_script
 from polydub.pipeline.takes import Spoken, TakeMaker, speak_lines
 from polydub.pipeline.translating import translate_script
 from polydub.project.cache import digest
 from polydub.project.script_file import read_script
 from polydub.project.subtitles import cues_of, write_srt, write_vtt
+from polydub.stages.diarize import Diarization
+from polydub.stages.pins import Pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +71,56 @@ def analyse(run: Run, source: Source) -> Analysis:
     picture = see(run, source, video)
     run.engines.release("separate", "shots", "faces", "identify-face")
     heard = listen(run, source, sound)
-    transcript = heard.transcript
     if not run.project.script_path.exists():  # else the script says which language it is
-        require_other_language(transcript.language, run.options.targets)
-    voices = find_voices(run, source, sound, heard)
-    pins = project_pins(run)
-    key = digest(
+        require_other_language(heard.transcript.language, run.options.targets)
+    given = read_given(run.options, source, heard.transcript.language)
+    if given:
+        voices = given_voices(run, source, sound, given)
+    else:
+        voices = find_voices(run, source, sound, heard)
+    parts = (picture.key, heard.transcript, voices.turns, given.lines, given.target)
+    pins = project_pins(run, given.turns)
+    key = _analysis_key(run, source, parts, pins)
+    changed = run.project.state.analysis_key not in ("", key)
+    if changed and not given.lines and pin_edits(run, pins):
+        pins = project_pins(run, given.turns)
+        key = _analysis_key(run, source, parts, pins)
+    script = _script(run, source, (sound, picture), (heard, voices), given, pins)
+    script = settle_script(run, script, key, speakers_given=bool(given.lines))
+    require_other_language(script.language, run.options.targets)
+    report_problems(run, script)
+    return Analysis(source, sound, picture, heard.speech, script, key)
+
+
+def _analysis_key(run: Run, source: Source, parts: tuple[Any, ...], pins: Pins) -> str:
+    return digest(
         VERSION,
-        picture.key,
-        transcript,
-        voices.turns,
+        *parts,
         pins,
         [run.engines.identity(kind) for kind in ("separate", "active-speaker")],
         chosen_audio(source, run.options.source_language).index,
     )
-    script = build_script(run, source, (sound, picture), heard, voices, pins)
-    script = settle_script(run, script, key)
-    require_other_language(script.language, run.options.targets)
-    report_problems(run, script)
-    return Analysis(source, sound, picture, heard.speech, script, key)
+
+
+def _script(
+    run: Run,
+    source: Source,
+    layers: tuple[Sound, Picture],
+    said: tuple[Heard, Diarization],
+    given: Given,
+    pins: Pins,
+) -> Script:
+    """The script as the machine sees it, or as the user's turns or lines have it."""
+    heard, voices = said
+    if not given:
+        return build_script(run, source, layers, heard, voices, pins)
+    heard = replace(heard, speech=merge(turn.span for turn in given.turns))
+    if not given.lines:
+        found = build_script(run, source, layers, heard, voices, pins)
+        return named_as_given(found, given.turns)
+    script = given_script(source, heard.transcript, given)
+    heard = replace(heard, transcript=words_of(script, heard.transcript))
+    return linked(script, build_script(run, source, layers, heard, voices, pins))
 
 
 def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite: bool) -> Finished:
@@ -105,7 +144,7 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     clips = line_clips(analysis, script, spoken)
     page = write_report(run.project.folder(language), report, pictures, clips)
     settled = read_script(run.project.script_path)
-    run.project.state.finished[language] = request_key(settled, language, run.options)
+    run.project.state.finished[language] = request_key(settled, language, run.options.of_dub())
     run.project.save()
     files = tuple(file for _, _, path in subtitles for file in (path, path.with_suffix(".vtt")))
     return Finished(out, files, page, report, script)

@@ -10,7 +10,11 @@ from typing import Any
 from polydub.engines.registry import DEFAULTS
 from polydub.errors import InputError
 from polydub.model.language import language_name, parse_language, primary, same_language
-from polydub.project.folder import Project
+from polydub.project.cache import digest
+from polydub.project.folder import Project, file_digest
+
+GIVEN_FILES = ("turns", "script_from")
+"""Options that name a file which says who speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,10 @@ class DubOptions:
     kind (see ``polydub engines``) to an engine name. ``translations`` maps a target language to a
     subtitle, table or script file with the user's own translation, which wins over the translation
     engine. ``llm_model`` is a GGUF path or hub name. ``speakers`` fixes how many people speak.
-    ``container`` is ``"mp4"`` or ``"mkv"``.
+    ``turns`` is a file that says who speaks when (RTTM, or any file with lines) instead of our
+    diarization; ``script_from`` one with whole lines instead of ours (tagged subtitles, dubbing
+    table, JSONL, script), whose translations are in ``script_target`` (the only target when not
+    given). ``container`` is ``"mp4"`` or ``"mkv"``.
     """
 
     targets: tuple[str, ...] = ()
@@ -34,6 +41,9 @@ class DubOptions:
     subtitles: bool = True
     max_speed: float = 1.2
     container: str | None = None
+    turns: Path | None = None
+    script_from: Path | None = None
+    script_target: str | None = None
 
     def normalised(self) -> DubOptions:
         """The same with canonical language tags. Raises ``InputError`` for values out of range."""
@@ -51,21 +61,32 @@ class DubOptions:
                     hint=f"Known: {known}.",
                     code="DUB-E108",
                 )
+        if self.turns is not None and self.script_from is not None:
+            raise InputError(
+                "--turns and --script-from cannot be used together.",
+                hint="The lines of --script-from say who speaks when as well.",
+                code="DUB-E108",
+            )
         source = parse_language(self.source_language) if self.source_language else None
         targets = tuple(dict.fromkeys(parse_language(code) for code in self.targets))
         require_other_language(source, targets)
-        return DubOptions(
+        spoken = parse_language(self.script_target) if self.script_target else None
+        if self.script_from is not None and spoken is None and len(targets) == 1:
+            spoken = targets[0]
+        return replace(
+            self,
             targets=targets,
             source_language=source,
             engines=dict(self.engines),
             translations={parse_language(k): Path(v) for k, v in self.translations.items()},
-            llm_model=self.llm_model,
-            lips=self.lips,
-            speakers=self.speakers,
-            subtitles=self.subtitles,
-            max_speed=self.max_speed,
-            container=self.container,
+            turns=Path(self.turns) if self.turns is not None else None,
+            script_from=Path(self.script_from) if self.script_from is not None else None,
+            script_target=spoken,
         )
+
+    def of_dub(self) -> DubOptions:
+        """The same without what only the analysis reads: its result is in the script."""
+        return replace(self, turns=None, script_from=None, script_target=None)
 
     def engine(self, kind: str, language: str | None = None) -> str:
         """Name of the engine of ``kind``; a translation file for ``language`` means ``given``."""
@@ -110,9 +131,18 @@ def store_options(project: Project, options: DubOptions) -> None:
     values["translations"] = {
         tag: project.remember(path) for tag, path in options.translations.items()
     }
+    for name in GIVEN_FILES:
+        path = getattr(options, name)
+        values[name] = project.remember(path) if path is not None else None
     if options.llm_model and Path(options.llm_model).is_file():
         values["llm_model"] = str(Path(options.llm_model).resolve())
-    project.state.options = values
+    project.state.options = {**values, "told": told_digest(project, options)}
+
+
+def told_digest(project: Project, options: DubOptions) -> str:
+    """A fingerprint of the files that tell the analysis who speaks: pins, turns, lines."""
+    files = [project.root / "pins.json", options.turns, options.script_from]
+    return digest([file_digest(x) if x is not None and x.is_file() else "" for x in files])
 
 
 def stored_options(project: Project) -> DubOptions:
@@ -123,6 +153,8 @@ def stored_options(project: Project) -> DubOptions:
     values["translations"] = {
         tag: project.recall(path) for tag, path in values.get("translations", {}).items()
     }
+    for name in GIVEN_FILES:
+        values[name] = project.recall(values[name]) if values.get(name) else None
     return DubOptions(**values).normalised()
 
 

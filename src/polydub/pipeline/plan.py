@@ -9,8 +9,9 @@ from pathlib import Path
 from polydub.media.probe import probe_film
 from polydub.model import Line, Source
 from polydub.pipeline import checks
+from polydub.pipeline.given import read_given
 from polydub.pipeline.hearing import HEARING
-from polydub.pipeline.options import stored_options
+from polydub.pipeline.options import DubOptions, stored_options, told_digest
 from polydub.pipeline.outputs import is_untouched, request_key
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import load
@@ -71,7 +72,9 @@ def planned_steps(
     """The stages of a dub into ``outputs`` (by language). Raises as the run itself would."""
     checks.check_request(run, outputs, overwrite=overwrite)
     source = probe_film(run.project.source)
-    checks.check_means(run, outputs)
+    given = read_given(run.options, source)
+    untold = given.to_translate(outputs)
+    checks.check_means(run, untold)
     left = _WorkLeft(run, source, outputs)
     steps = []
     for stage, (kinds, cost) in COST.items():
@@ -80,19 +83,40 @@ def planned_steps(
         languages = tuple(outputs) if stage in PER_TARGET else ()
         open_languages = tuple(tag for tag in languages if left.of_language(stage, tag))
         share = len(open_languages) if languages else left.of_film(stage)
-        paid = [tag for tag in open_languages if run.options.engine("translate", tag) != "given"]
+        paid = [tag for tag in open_languages if _translator(run, tag, untold) != "given"]
         work = len(paid) if stage == "translate" else share
-        names = [run.options.engine(kind, tag) for kind in kinds for tag in languages or (None,)]
+        names = [
+            _translator(run, tag, untold) if kind == "translate" else run.options.engine(kind, tag)
+            for kind in kinds
+            for tag in languages or (None,)
+        ]
         steps.append(
             PlannedStep(
                 stage,
-                ", ".join(dict.fromkeys(names)),
+                ", ".join(dict.fromkeys([*_given_files(run, stage), *names])),
                 open_languages or languages,
                 cached=not share,
                 seconds_estimate=round(cost * float(source.duration) * work, 1),
             )
         )
     return tuple(steps)
+
+
+def _translator(run: Run, language: str | None, untold: list[str]) -> str:
+    """The engine that translates; ``given`` when the lines bring their translation."""
+    if language is not None and language not in untold:
+        return "given"
+    return run.options.engine("translate", language)
+
+
+def _given_files(run: Run, stage: str) -> list[str]:
+    """Names of the user's files that a stage goes by."""
+    options = run.options
+    known = {
+        "diarize": (options.turns, options.script_from),
+        "attribute": (options.script_from,),
+    }
+    return [path.name for path in known.get(stage, ()) if path is not None]
 
 
 class _WorkLeft:
@@ -104,6 +128,7 @@ class _WorkLeft:
         project = run.project
         self._same = project.state.digest == source.digest
         self._before = stored_options(project)
+        self._given = run.options.turns is not None or run.options.script_from is not None
         path = project.script_path
         self._script = read_script(path) if self._same and path.exists() else None
 
@@ -129,7 +154,7 @@ class _WorkLeft:
             return len(done) < len(script.lines)
         finished = project.state.finished.get(language)
         return not (
-            finished == request_key(script, language, options)
+            finished == request_key(script, language, options.of_dub())
             and is_untouched(project, self._outputs[language])
         )
 
@@ -139,11 +164,22 @@ class _WorkLeft:
         if "recognize" in UPSTREAM.get(stage, ()):
             same = same and now.source_language == before.source_language
         if "voiceprint" in UPSTREAM.get(stage, ()):
-            same = same and now.speakers == before.speakers
+            same = same and now.speakers == before.speakers and self._given_alike()
+        if stage == "attribute" or (stage == "diarize" and self._given):
+            told = told_digest(self._run.project, now)
+            same = same and told == self._run.project.state.options.get("told", told)
         return same
 
+    def _given_alike(self) -> bool:
+        def names(options: DubOptions) -> list[str | None]:
+            files = (options.turns, options.script_from)
+            return [self._run.project.remember(x) if x is not None else None for x in files]
+
+        return names(self._run.options) == names(self._before)
+
     def _artifacts(self, stage: str) -> list[Path]:
-        folders = (self._run.cache.root / stage).glob("[!.]*")
+        folder = "given-turns" if stage == "diarize" and self._given else stage
+        folders = (self._run.cache.root / folder).glob("[!.]*")
         return [path for path in folders if path.is_dir()]
 
 

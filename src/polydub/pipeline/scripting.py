@@ -1,4 +1,4 @@
-"""From words, voices and faces to the project's script, and keeping a person's edits to it."""
+"""From words, voices and faces to the script as the machine sees it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from PIL import Image as Picture
 
-from polydub.errors import InputError
 from polydub.media.audio import open_waveform
 from polydub.media.frames import FrameSource
 from polydub.model import (
@@ -31,8 +30,7 @@ from polydub.pipeline.hearing import Heard
 from polydub.pipeline.mouths import watch_mouths
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import load, save
-from polydub.project.cache import digest
-from polydub.project.script_file import read_script, script_problems, write_script
+from polydub.project.script_file import script_problems
 from polydub.stages.attribute import Attribution, attribute
 from polydub.stages.diarize import Diarization
 from polydub.stages.joint_evidence import VoiceEvidence
@@ -86,7 +84,7 @@ def build_script(
         language=transcript.language,
         cast=cast,
         lines=tuple(_in_milliseconds(line) for line in attribution.lines),
-        people=seen.people,
+        people=attribution.people or seen.people,
     )
 
 
@@ -164,47 +162,6 @@ def _with_references(
             )
         )
     return tuple(cast)
-
-
-def settle_script(run: Run, fresh: Script, key: str) -> Script:
-    """The script to work with: the one on disk when there is one, else ``fresh``, written to disk.
-
-    A script that a person edited is never overwritten: when the analysis changed as well, the
-    edited one is kept and the report says so.
-    """
-    project = run.project
-    path = project.script_path
-    if not path.exists():
-        return keep_script(run, fresh, key)
-    script = read_script(path)
-    if script.digest != fresh.digest:
-        raise InputError(
-            f"{path} was made for another video.",
-            hint="Give another folder with --project, or move the script away.",
-            code="DUB-E303",
-        )
-    if project.state.analysis_key == key:
-        return script
-    if digest(path.read_text(encoding="utf-8")) == project.state.script_digest:
-        return keep_script(run, fresh, key)
-    note = "the analysis changed but script.json was edited by hand: the edited script is kept"
-    run.decide(Decision("attribute", "film", "warning", note))
-    return script
-
-
-def keep_script(run: Run, script: Script, key: str) -> Script:
-    """Write ``script`` and remember that the machine wrote it."""
-    project = run.project
-    edited = project.script_path.exists() and (
-        digest(project.script_path.read_text(encoding="utf-8")) != project.state.script_digest
-    )
-    write_script(project.script_path, script)
-    project.state.analysis_key = key
-    if not edited:  # once a person has edited it, it stays marked as edited
-        text = project.script_path.read_text(encoding="utf-8")
-        project.state.script_digest = digest(text)
-    project.save()
-    return script
 
 
 def report_problems(run: Run, script: Script) -> None:

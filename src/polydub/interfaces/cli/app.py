@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from polydub.errors import EngineError, Interrupted
+from polydub.errors import EngineError, InputError, Interrupted
 from polydub.interfaces.cli import options as o
+from polydub.interfaces.cli import pin_options as p
 from polydub.interfaces.cli import tables, texts
 from polydub.interfaces.cli.progress import progress
 
@@ -58,6 +59,8 @@ def dub(
     llm_model: o.LlmModel = None,
     lips: o.Lips = True,
     speakers: o.Speakers = None,
+    turns: o.Turns = None,
+    script_from: o.ScriptFrom = None,
     max_speed: o.MaxSpeed = 1.2,
     dry_run: o.DryRun = False,
     json_lines: o.Json = False,
@@ -76,6 +79,8 @@ def dub(
         llm_model=llm_model,
         lips=lips,
         speakers=speakers,
+        turns=turns,
+        script_from=script_from,
         subtitles=subtitles,
         max_speed=max_speed,
     )
@@ -100,6 +105,8 @@ def analyze(
     engine: o.Engines = None,
     llm_model: o.LlmModel = None,
     speakers: o.Speakers = None,
+    turns: o.Turns = None,
+    script_from: o.ScriptFrom = None,
     json_lines: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = 0,
@@ -115,6 +122,8 @@ def analyze(
         source_language=source,
         llm_model=llm_model,
         speakers=speakers,
+        turns=turns,
+        script_from=script_from,
     )
     with progress(json_lines=json_lines, quiet=quiet) as sink:
         made = api.analyze(video, wanted, project=project, on_event=sink)
@@ -122,6 +131,64 @@ def analyze(
         print(tables.project_json(made))
     elif not quiet:
         tables.show_project(Console(highlight=False), made)
+
+
+@app.command(help=texts.PIN, epilog=texts.EPILOG)
+def pin(
+    target: p.ProjectOrVideo,
+    same: p.Same = None,
+    line: p.LineSpeakers = None,
+    split: p.Split = None,
+    face: p.SpeakerFaces = None,
+    speakers: o.Speakers = None,
+    from_edits: p.FromEdits = False,
+    clear: p.Clear = False,
+    list_pins: p.ListPins = False,
+    run: p.RunNow = True,
+    json_lines: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = 0,
+) -> None:
+    """Say who speaks, and keep it."""
+    from polydub import api
+    from polydub.interfaces.cli import pin_tables
+
+    _log(verbose)
+    request = p.build_request(
+        same, line, split, face, speakers=speakers, from_edits=from_edits, clear=clear
+    )
+    if not request and not list_pins:
+        raise InputError(
+            "Nothing to pin was given.",
+            hint="For example --same S1=S3, --line L004=S2 or --list; see polydub pin --help",
+            code="DUB-E108",
+        )
+    with progress(json_lines=json_lines, quiet=quiet or not (run and request)) as sink:
+        result = api.pin(target, request, run=run, on_event=sink)
+    if json_lines:
+        print(pin_tables.pins_json(result))
+    elif not quiet or list_pins:
+        pin_tables.show_pins(Console(highlight=False), result, listed=list_pins)
+
+
+@app.command(help=texts.EXPORT, epilog=texts.EPILOG)
+def export(
+    target: p.ProjectOrVideo,
+    format: p.ExportFormat,
+    language: p.ExportLanguage = None,
+    output: p.ExportPath = None,
+    overwrite: o.Overwrite = False,
+    json_lines: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Write the script in another format."""
+    from polydub import api
+
+    path = api.export(target, format, language=language, output=output, overwrite=overwrite)
+    if json_lines:
+        print(json.dumps({"result": {"file": str(path)}}, ensure_ascii=False))
+    elif not quiet:
+        print(tables.near(path))
 
 
 @app.command(help=texts.RENDER, epilog=texts.EPILOG)

@@ -13,10 +13,11 @@ from polydub.errors import InputError
 if TYPE_CHECKING:
     from polydub.pipeline.options import DubOptions
 
-_LANGUAGES = "Languages"
-_OUTPUT = "Output"
-_MAKING = "How it is made"
-_SHOWING = "What is shown"
+LANGUAGES = "Languages"
+OUTPUT = "Output"
+MAKING = "How it is made"
+WHO = "Who speaks"
+SHOWING = "What is shown"
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video file.", show_default=False)]
 ProjectArgument = Annotated[
@@ -35,7 +36,7 @@ To = Annotated[
         "--to",
         metavar="LANG",
         help="Target language (BCP-47, as 'es'); repeat it or separate by commas.",
-        rich_help_panel=_LANGUAGES,
+        rich_help_panel=LANGUAGES,
         show_default=False,
     ),
 ]
@@ -45,7 +46,7 @@ MaybeTo = Annotated[
         "--to",
         metavar="LANG",
         help="Target language (BCP-47, as 'es'); repeat it or separate by commas.",
-        rich_help_panel=_LANGUAGES,
+        rich_help_panel=LANGUAGES,
         show_default=False,
     ),
 ]
@@ -55,7 +56,7 @@ From = Annotated[
         "--from",
         metavar="LANG",
         help="Spoken language; detected when not given.",
-        rich_help_panel=_LANGUAGES,
+        rich_help_panel=LANGUAGES,
         show_default=False,
     ),
 ]
@@ -65,7 +66,7 @@ TranslationFiles = Annotated[
         "--translation",
         metavar="FILE|LANG=FILE",
         help="Use this translation (subtitles, table or script) instead of an engine's; repeat it.",
-        rich_help_panel=_LANGUAGES,
+        rich_help_panel=LANGUAGES,
         show_default=False,
     ),
 ]
@@ -76,7 +77,7 @@ OutputPath = Annotated[
         "-o",
         metavar="FILE|FOLDER/",
         help="Video to write, or a folder; beside the source when not given.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]
@@ -86,13 +87,13 @@ ProjectFolder = Annotated[
         "--project",
         metavar="FOLDER",
         help="Project folder; VIDEO with the ending .polydub when not given.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]
 Subtitles = Annotated[
     bool,
-    typer.Option("--subtitles/--no-subtitles", help="Write them.", rich_help_panel=_OUTPUT),
+    typer.Option("--subtitles/--no-subtitles", help="Write them.", rich_help_panel=OUTPUT),
 ]
 RenderOutputPath = Annotated[
     str | None,
@@ -101,13 +102,13 @@ RenderOutputPath = Annotated[
         "-o",
         metavar="FILE|FOLDER/",
         help="Video to write, or a folder; where it was written before when not given.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=_OUTPUT),
+    typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=OUTPUT),
 ]
 Engines = Annotated[
     list[str] | None,
@@ -115,7 +116,7 @@ Engines = Annotated[
         "--engine",
         metavar="STAGE=NAME",
         help="Use this engine for a stage (see `polydub engines`); repeat it.",
-        rich_help_panel=_MAKING,
+        rich_help_panel=MAKING,
         show_default=False,
     ),
 ]
@@ -125,13 +126,13 @@ LlmModel = Annotated[
         "--llm-model",
         metavar="PATH",
         help="GGUF file (or model name of the service) that translates.",
-        rich_help_panel=_MAKING,
+        rich_help_panel=MAKING,
         show_default=False,
     ),
 ]
 Lips = Annotated[
     bool,
-    typer.Option("--lips/--no-lips", help="Make the lips follow.", rich_help_panel=_MAKING),
+    typer.Option("--lips/--no-lips", help="Make the lips follow.", rich_help_panel=MAKING),
 ]
 Speakers = Annotated[
     int | None,
@@ -140,7 +141,28 @@ Speakers = Annotated[
         metavar="N",
         min=1,
         help="How many people speak; found out when not given.",
-        rich_help_panel=_MAKING,
+        rich_help_panel=WHO,
+        show_default=False,
+    ),
+]
+Turns = Annotated[
+    Path | None,
+    typer.Option(
+        "--turns",
+        metavar="FILE",
+        help="Who speaks when, instead of our diarization: RTTM, or any file for --script-from.",
+        rich_help_panel=WHO,
+        show_default=False,
+    ),
+]
+ScriptFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--script-from",
+        metavar="FILE|LANG=FILE",
+        help="Who says what when, instead of our lines: SRT with names, dubbing CSV, Fun-CineForge "
+        "JSONL or a script; LANG is the language of its translations.",
+        rich_help_panel=WHO,
         show_default=False,
     ),
 ]
@@ -152,16 +174,16 @@ MaxSpeed = Annotated[
         min=1.0,
         max=1.8,
         help="Fastest comfortable speech; beyond it only when a line fits no other way (reported).",
-        rich_help_panel=_MAKING,
+        rich_help_panel=MAKING,
     ),
 ]
 MaybeSubtitles = Annotated[
     bool | None,
-    typer.Option("--subtitles/--no-subtitles", help="Write them.", rich_help_panel=_OUTPUT),
+    typer.Option("--subtitles/--no-subtitles", help="Write them.", rich_help_panel=OUTPUT),
 ]
 MaybeLips = Annotated[
     bool | None,
-    typer.Option("--lips/--no-lips", help="Make the lips follow.", rich_help_panel=_MAKING),
+    typer.Option("--lips/--no-lips", help="Make the lips follow.", rich_help_panel=MAKING),
 ]
 MaybeMaxSpeed = Annotated[
     float | None,
@@ -171,27 +193,27 @@ MaybeMaxSpeed = Annotated[
         min=1.0,
         max=1.8,
         help="Fastest comfortable speech; beyond it only when a line fits no other way (reported).",
-        rich_help_panel=_MAKING,
+        rich_help_panel=MAKING,
         show_default=False,
     ),
 ]
 Version = Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Only show what would be done.", rich_help_panel=_SHOWING),
+    typer.Option("--dry-run", help="Only show what would be done.", rich_help_panel=SHOWING),
 ]
 Json = Annotated[
     bool,
     typer.Option(
         "--json",
         help="Progress and result as JSON lines on stdout, and nothing else there.",
-        rich_help_panel=_SHOWING,
+        rich_help_panel=SHOWING,
     ),
 ]
 JsonTable = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="No progress, no summary.", rich_help_panel=_SHOWING),
+    typer.Option("--quiet", "-q", help="No progress, no summary.", rich_help_panel=SHOWING),
 ]
 Verbose = Annotated[
     int,
@@ -200,7 +222,7 @@ Verbose = Annotated[
         "-v",
         count=True,
         help="Show log messages; -vv shows all of them.",
-        rich_help_panel=_SHOWING,
+        rich_help_panel=SHOWING,
         show_default=False,
     ),
 ]
@@ -211,6 +233,7 @@ def build_options(
     *,
     engines: Sequence[str] | None = None,
     translations: Sequence[str] | None = None,
+    script_from: str | None = None,
     **others: Any,
 ) -> DubOptions:
     """``DubOptions`` from raw option values; ``others`` are passed on as they are.
@@ -220,6 +243,10 @@ def build_options(
     from polydub.pipeline.options import DubOptions
 
     targets = split_targets(to or ())
+    if others.get("turns") is not None:
+        _require_file(others["turns"], "--turns")
+    if script_from:
+        others |= parse_script_from(script_from)
     return DubOptions(
         targets=targets,
         engines=parse_engines(engines or ()),
@@ -285,9 +312,30 @@ def parse_translations(values: Sequence[str], targets: Sequence[str]) -> dict[st
         code = parse_language(code)
         if code in files:
             raise InputError(f"There are two translations for '{code}'.", code="DUB-E108")
-        if not Path(path).is_file():  # now, not after an hour of analysis
-            raise InputError(
-                f"There is no file {path}.", hint="Check --translation.", code="DUB-E101"
-            )
-        files[code] = Path(path)
+        files[code] = _require_file(Path(path), "--translation")
     return files
+
+
+def parse_script_from(value: str) -> dict[str, Any]:
+    """``script_from`` and, when told, ``script_target`` from ``"film.csv"`` or ``"es=film.csv"``.
+
+    Raises ``InputError`` DUB-E105 when there is no such language, DUB-E101 when there is no such
+    file.
+    """
+    from polydub.model.language import parse_language
+
+    code, equals, path = value.partition("=")
+    if not equals or Path(value).is_file():  # a file name may contain "="
+        return {"script_from": _require_file(Path(value), "--script-from")}
+    language = parse_language(code.strip())
+    return {
+        "script_from": _require_file(Path(path), "--script-from"),
+        "script_target": language,
+    }
+
+
+def _require_file(path: Path, option: str) -> Path:
+    """``path``, which must be a file: told now, not after an hour of analysis."""
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.", hint=f"Check {option}.", code="DUB-E101")
+    return path

@@ -44,6 +44,8 @@ Two languages into a folder, made when it is not there: `polydub dub film.mp4 --
 
 With your own translation: `polydub dub film.mp4 --to es --translation film.es.srt`
 
+With your own lines and speakers: `polydub dub film.mp4 --to es --script-from lines.csv`
+
 Another engine for one stage: `polydub dub film.mp4 --to es --engine translate=openai`
 
 What would be done, and how long it takes: `polydub dub film.mp4 --to es --dry-run`
@@ -57,6 +59,35 @@ who speaks. Then `polydub render PROJECT` makes the dub from it.
 Analyze, and draft a Spanish translation: `polydub analyze film.mp4 --to es`
 
 There are exactly three speakers: `polydub analyze film.mp4 --speakers 3`
+
+Who speaks when is known from elsewhere: `polydub analyze film.mp4 --turns film.rttm`
+"""
+
+PIN = """Say who speaks, and keep it: pins hold through every new analysis.
+
+PROJECT is the folder of a film that was analyzed; its VIDEO will do as well. Ids are those of
+script.json. The film is attributed again at once (all else is reused), and what you wrote into the
+script is kept.
+
+Two speakers are one: `polydub pin film.polydub --same S1=S3`
+
+A line is another speaker's: `polydub pin film.polydub --line L004=S2`
+
+A line is said by somebody new: `polydub pin film.polydub --split L007`
+
+A speaker is this face, or is never seen: `polydub pin film.polydub --face S1=P2 --face S2=none`
+
+What is pinned: `polydub pin film.polydub --list`
+"""
+
+EXPORT = """Write who speaks when, and what, in another format.
+
+PROJECT is the folder of a film that was analyzed; its VIDEO will do as well. The file goes beside
+the video and never replaces another one unasked.
+
+Turns for other programs: `polydub export film.polydub --format rttm`
+
+Subtitles with names, in Spanish: `polydub export film.polydub --format srt --language es`
 """
 
 RENDER = """Make the dub from a project's script, after you have edited it.
