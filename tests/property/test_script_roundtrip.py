@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polydub.errors import ProjectError
-from polydub.model import Line, Person, Script, Span, Speaker, Translation, VoiceChoice, Word
+from polydub.model import Line, Person, Script, Span, Speaker, Translation, Turn, VoiceChoice, Word
 from polydub.project.codec import script_from_data, script_from_json, script_to_json
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -91,7 +91,12 @@ def scripts(draw: st.DrawFn) -> Script:
         )
         for name in draw(st.lists(identifiers, max_size=4, unique=True))
     )
-    return Script(draw(names), draw(names), draw(times), "en", cast, lines, people, draw(unknown))
+    wordless = tuple(Turn(draw(spans()), speaker.id) for speaker in cast)
+    return Script(
+        *(draw(names), draw(names), draw(times), "en", cast, lines, people),
+        wordless=wordless,
+        extra=draw(unknown),
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from polydub.engines.protocols import LocalActivity
-from polydub.model import FaceTrack, Person, Shot, Span, Transcript, Turn, Word
+from polydub.model import FaceTrack, Line, Person, Shot, Span, Transcript, Turn, Word
 from polydub.stages.attribute import Attribution, attribute
 from polydub.stages.face_evidence import talking_from_motion
 from polydub.stages.joint_confidence import (
@@ -33,7 +33,7 @@ from polydub.stages.joint_model import ModelOptions, find_twins, voice_evidence
 from polydub.stages.joint_overlap import OverlapOptions, Spoken, overlap_spans, second_voices
 from polydub.stages.joint_people import PeopleOptions, join_people
 from polydub.stages.joint_text import TextOptions, change_prices
-from polydub.stages.joint_turns import turns_of
+from polydub.stages.joint_turns import turns_of, wordless_turns
 
 Floats = npt.NDArray[np.float64]
 MODEL = ModelOptions()
@@ -365,3 +365,12 @@ def test_one_mouth_with_two_alike_voices_is_one_speaker() -> None:
     shown = [(start, end, 2.5) for _, start, end in ALTERNATE]
     made = film(ALTERNATE, {"P1": shown}, alike=0.8)
     assert [s.person for s in made.cast] == ["P1"]
+
+
+def test_what_no_line_of_a_speaker_covers_stays_a_turn_without_words() -> None:
+    turns = [Turn(Span.of(0, 3), "S1"), Turn(Span.of(2, "2.8"), "S2"), Turn(Span.of(5, 6), "U1")]
+    lines = [
+        Line("L001", "S1", Span.of(0, "2.9"), "all of it"),
+        Line("L002", "S2", Span.of(8, 9), "later"),
+    ]
+    assert wordless_turns(turns, lines) == (Turn(Span.of(2, "2.8"), "S2"),)

@@ -18,6 +18,7 @@ from polydub.model import (
     Span,
     Speaker,
     Translation,
+    Turn,
     VoiceChoice,
     Word,
 )
@@ -79,6 +80,7 @@ def sample() -> Script:
             ),
         ),
         people=(Person("P1", ("t1", "t7"), (Span.of("0", "2.5"),), "P1.jpg"),),
+        wordless=(Turn(Span.of("1.5", "2"), "S2"),),
     )
 
 

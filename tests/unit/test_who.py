@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -142,6 +143,8 @@ def test_a_script_gives_turns_and_tokens() -> None:
         ]
     )
     assert turns_of(made) == tuple(turns("S1 0 2, S2 2 3, S1 4 5"))
+    unheard = replace(made, wordless=(Turn(Span.of(1, 2), "S2"),))
+    assert turns_of(unheard) == tuple(turns("S1 0 2, S2 2 3, S1 4 5, S2 1 2"))
     assert tokens_by_speaker(made) == {
         "S1": ("good", "morning", "coffee"),
         "S2": ("morning",),

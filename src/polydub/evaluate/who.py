@@ -264,7 +264,7 @@ def boundary_errors(
 
 
 def turns_of(script: Script, *, pause: Fraction | None = None) -> tuple[Turn, ...]:
-    """The lines of a script as turns; the voice is the speaker's id.
+    """The lines of a script, and its turns without words; the voice is the speaker's id.
 
     With ``pause``, a line is split where none of its words is spoken for that many seconds or more,
     for truths that tell the audible speech and not the whole line.
@@ -283,7 +283,7 @@ def turns_of(script: Script, *, pause: Fraction | None = None) -> tuple[Turn, ..
             edges.append(line.span.end)
             spans = [Span(*ends) for ends in zip(edges[::2], edges[1::2], strict=True)]
         found += [Turn(span, line.speaker) for span in spans]
-    return tuple(found)
+    return (*found, *script.wordless)
 
 
 def join_pauses(turns: Sequence[Turn], pause: Fraction = PAUSE) -> tuple[Turn, ...]:

@@ -7,14 +7,18 @@ from fractions import Fraction
 from typing import Any
 
 from polydub.model.faces import Person
-from polydub.model.speech import Line, Speaker
+from polydub.model.speech import Line, Speaker, Turn
 
 SCHEMA = "polydub.script/1"
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Cast and lines of one source; unknown JSON fields live in ``extra``."""
+    """Cast and lines of one source; unknown JSON fields live in ``extra``.
+
+    ``wordless`` are turns of the cast in which no word was recognised, mostly where two speak at
+    once; their ``voice`` is a speaker's id.
+    """
 
     source: str
     digest: str
@@ -23,6 +27,7 @@ class Script:
     cast: tuple[Speaker, ...]
     lines: tuple[Line, ...]
     people: tuple[Person, ...] = ()
+    wordless: tuple[Turn, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
     def speaker(self, speaker_id: str) -> Speaker:

@@ -48,6 +48,9 @@ from polydub.project.subtitles import cues_of, write_srt, write_vtt
 from polydub.stages.diarize import Diarization
 from polydub.stages.pins import Pins
 
+ATTRIBUTION = "2"
+"""Part of a script's key: raise it when the code that decides who speaks changes what it says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -95,6 +98,7 @@ def analyse(run: Run, source: Source) -> Analysis:
 def _analysis_key(run: Run, source: Source, parts: tuple[Any, ...], pins: Pins) -> str:
     return digest(
         VERSION,
+        ATTRIBUTION,
         *parts,
         pins,
         [run.engines.identity(kind) for kind in ("separate", "active-speaker")],

@@ -34,6 +34,7 @@ from polydub.project.script_file import script_problems
 from polydub.stages.attribute import Attribution, attribute
 from polydub.stages.diarize import Diarization
 from polydub.stages.joint_evidence import VoiceEvidence
+from polydub.stages.joint_turns import wordless_turns
 from polydub.stages.people import best_thumbnail
 from polydub.stages.pins import Pins
 from polydub.stages.references import Reference, Scene, find_references
@@ -85,6 +86,10 @@ def build_script(
         cast=cast,
         lines=tuple(_in_milliseconds(line) for line in attribution.lines),
         people=attribution.people or seen.people,
+        wordless=tuple(
+            Turn(_whole(turn.span), turn.voice)
+            for turn in wordless_turns(attribution.turns, attribution.lines)
+        ),
     )
 
 

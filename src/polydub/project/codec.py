@@ -23,6 +23,7 @@ from polydub.model import (
     Speaker,
     Translation,
     TranslationStatus,
+    Turn,
     Visibility,
     VoiceChoice,
     Word,
@@ -73,6 +74,7 @@ def script_from_data(data: Any) -> Script:
         cast=tuple(_speaker(Fields(v, p)) for v, p in fields.items("cast")),
         lines=tuple(_line(Fields(v, p)) for v, p in fields.items("lines")),
         people=tuple(_person(Fields(v, p)) for v, p in fields.items("people")),
+        wordless=tuple(_turn(Fields(v, p)) for v, p in fields.items("wordless")),
     )
     _check_references(script)
     return replace(script, extra=fields.rest())
@@ -254,6 +256,7 @@ def script_to_data(script: Script) -> dict[str, Any]:
         "cast": [_speaker_data(speaker) for speaker in script.cast],
         "people": [_person_data(person) for person in script.people],
         "lines": [_line_data(line) for line in script.lines],
+        **({"wordless": [_turn_data(turn) for turn in script.wordless]} if script.wordless else {}),
         **script.extra,
     }
 
@@ -291,6 +294,14 @@ def _voice_data(voice: VoiceChoice) -> dict[str, Any]:
         "pinned": voice.pinned,
     }
     return _without(data, None)
+
+
+def _turn(fields: Fields) -> Turn:
+    return Turn(read_span(fields.take("span"), "wordless.span"), fields.text("speaker", ""))
+
+
+def _turn_data(turn: Turn) -> dict[str, Any]:
+    return {"speaker": turn.voice, "span": span_value(turn.span)}
 
 
 def _person_data(person: Person) -> dict[str, Any]:

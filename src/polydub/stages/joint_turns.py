@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from polydub.model import Decision, Span, Turn, merge, total
+from polydub.model import Decision, Line, Span, Turn, merge, total
+from polydub.stages.joint_evidence import without
 
 JOIN = Fraction(1, 4)
 """A voice that goes on after such a pause stays in one turn."""
@@ -32,6 +33,22 @@ def turns_of(spoken: Sequence[tuple[Span, str]]) -> tuple[Turn, ...]:
                     continue
             joined.append(span)
         found += [Turn(span, speaker) for span in joined]
+    return tuple(sorted(found, key=lambda turn: (turn.span, turn.voice)))
+
+
+def wordless_turns(
+    turns: Sequence[Turn], lines: Sequence[Line], *, least: Fraction = Fraction(3, 10)
+) -> tuple[Turn, ...]:
+    """The parts of ``turns``, ``least`` seconds or more, that no line of their speaker covers.
+
+    The voices of ``turns`` are speaker ids; those who have no line are left out.
+    """
+    found = []
+    for speaker in sorted({line.speaker for line in lines}):
+        said = merge(line.span for line in lines if line.speaker == speaker)
+        spans = [turn.span for turn in turns if turn.voice == speaker]
+        free = without(merge(spans), said)
+        found += [Turn(span, speaker) for span in free if span.duration >= least]
     return tuple(sorted(found, key=lambda turn: (turn.span, turn.voice)))
 
 

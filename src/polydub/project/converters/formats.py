@@ -89,7 +89,9 @@ def export(script: Script, format: str, *, language: str | None = None) -> str:
     lines = lines_of(script, language)
     translated = language is not None
     if format == "rttm":
-        return rttm(turns_from(lines), Path(script.source).stem)
+        names = {own.speaker: line.speaker for own, line in zip(script.lines, lines, strict=True)}
+        wordless = [Turn(x.span, names[x.voice]) for x in script.wordless if x.voice in names]
+        return rttm((*turns_from(lines), *wordless), Path(script.source).stem)
     if format == "srt":
         return tagged_srt(lines, translated=translated)
     if format == "csv":
