@@ -241,7 +241,7 @@ def test_a_still_visible_mouth_lowers_the_confidence_of_a_line() -> None:
     tracks = [track("a", 0, 0, 6, (0, 3))]
     made = run(said((0, 3), (4, 5.2)), turns, tracks, [Person("P1", ("a",))], [shot(0, 0, 6)])
     sure, doubtful = (line.confidence for line in made.lines)
-    assert sure > 0.9 and doubtful < sure - 0.1
+    assert sure > 0.9 and doubtful < sure - 0.05
 
 
 def test_a_line_inside_two_voices_is_less_certain() -> None:

@@ -24,17 +24,17 @@ class Confidence:
     visible mouth says, both in nats. Those that a link is right are ``link`` times its lead over
     the next best answer in nats. Never more than ``most`` nor less than ``least``.
 
-    Fitted on 5100 lines of 35 conversations whose voiceprints and mouths were made worse step by
-    step until 9 % of the lines were wrong; there a voice that swallowed another is the usual error,
-    of which the posterior knows nothing: its weight is set by hand, and ``bias`` to match.
+    Chosen end to end on seven film clips and sixty simulated conversations (expected calibration
+    error 0.02 to 0.035 by group). A fit on 5100 lines of artificially degraded voiceprints and
+    mouths was far too modest there (0.03 to 0.19).
     """
 
     temperature: float = 5.0
-    bias: float = 0.3
-    posterior: float = 0.15
-    sound: float = 0.15
-    mouth: float = 0.2
-    link: float = 0.45
+    bias: float = 0.5
+    posterior: float = 0.6
+    sound: float = 0.1
+    mouth: float = 0.5
+    link: float = 0.43
     least: float = 0.02
     most: float = 0.99
 
