@@ -16,7 +16,7 @@ from polydub.model import Line, Script, Span, Speaker, Translation, VoiceChoice,
 from polydub.pipeline.casting import Profiles
 from polydub.pipeline.options import DubOptions
 from polydub.pipeline.run import Engines, Run
-from polydub.pipeline.takes import Length, TakeMaker, is_neutral
+from polydub.pipeline.takes import Length, TakeMaker
 from polydub.pipeline.translating import origin_of
 from polydub.pipeline.wording import choose_texts
 from polydub.project.folder import Project
@@ -61,8 +61,8 @@ def test_a_pause_shrinks_just_as_far_as_needed(maker: TakeMaker) -> None:
 
 
 def test_neutral_voices_are_told_from_tuned_ones() -> None:
-    assert is_neutral(VoiceChoice("fake", "low"))
-    assert not is_neutral(VoiceChoice("fake", "low", pitch=1.1))
+    assert VoiceChoice("fake", "low").is_neutral
+    assert not VoiceChoice("fake", "low", pitch=1.1).is_neutral
 
 
 class Foreteller(FakeSynthesizer):

@@ -155,3 +155,8 @@ def _unknown(code: str) -> InputError:
     near = ", ".join(f"'{tag}' ({language_name(tag)})" for tag in suggestions(code))
     hint = f"Did you mean {near}?" if near else "Use a BCP-47 code such as 'en', 'es' or 'zh'."
     return InputError(f"Unknown language code '{code}'.", hint=hint, code="DUB-E105")
+
+
+def count_letters(text: str) -> int:
+    """Letters and digits of ``text``: what is said of it, without spaces and punctuation."""
+    return sum(char.isalnum() for char in text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -76,6 +76,15 @@ class VoiceChoice:
     def voice(self) -> str:
         """The engine's voice that the style starts from."""
         return self.style.partition(":")[0]
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether the voice is used as it comes from the synthesiser."""
+        return self.pitch == 1.0 and self.warp == 1.0 and self.envelope <= 0.0
+
+    def neutral(self) -> VoiceChoice:
+        """The same voice without conversion after synthesis."""
+        return replace(self, pitch=1.0, warp=1.0, envelope=0.0)
 
 
 @dataclass(frozen=True, slots=True)

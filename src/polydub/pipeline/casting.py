@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from polydub.model.terms import without_marks
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
 from polydub.pipeline.listening import listen_to
 from polydub.pipeline.run import Run, StageProgress
+from polydub.pipeline.series import with_series_voices
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
 from polydub.stages.cast import (
@@ -55,6 +56,11 @@ class Profiles:
     by_speaker: dict[str, VoiceProfile]
     references: dict[str, Waveform]
     key: str
+
+    @property
+    def prints(self) -> dict[str, Voiceprint]:
+        """Voiceprints by speaker id."""
+        return {name: profile.voiceprint for name, profile in self.by_speaker.items()}
 
     def others(self, speaker: str) -> list[Voiceprint]:
         """The voiceprints of everybody else."""
@@ -109,15 +115,11 @@ def cast_stage(
     analysis: Analysis,
     script: Script,
     language: str,
-    series: Callable[[Run, Script, Profiles], Script],
 ) -> tuple[Profiles, Script]:
-    """What every speaker sounds like, and the script with the voice that each one gets.
-
-    ``series`` gives speakers the voices that they have in other films.
-    """
+    """What every speaker sounds like, and the script with the voice that each one gets."""
     with run.stage("cast", total=len(script.cast)) as progress:
         profiles = speaker_profiles(run, analysis, script)
-        script = series(run, script, profiles)
+        script = with_series_voices(run, script, profiles.prints)
         choices = cast_voices(run, script, profiles, language, progress)
     cast: list[Speaker] = []
     for speaker in script.cast:

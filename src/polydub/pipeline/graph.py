@@ -49,7 +49,7 @@ from polydub.pipeline.pinning import project_pins
 from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.run import Run
 from polydub.pipeline.scripting import build_script, make_thumbnails, report_problems
-from polydub.pipeline.series import keep_series_voices, with_series_voices
+from polydub.pipeline.series import keep_series_voices
 from polydub.pipeline.settling import (
     keep_script,
     pin_edits,
@@ -179,8 +179,8 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     """The dub of one language, from the script to the finished files."""
     analysis, script = _translated(run, analysis, language)
     run.engines.release("translate")
-    profiles, script = cast_stage(run, analysis, script, language, with_series_voices)
-    keep_series_voices(run, script, profiles)
+    profiles, script = cast_stage(run, analysis, script, language)
+    keep_series_voices(run, script, profiles.prints)
     choices = {x.id: x.voices[language] for x in script.cast if language in x.voices}
     cues = cues_of_lines(run, analysis, script)
     maker = TakeMaker(run, language, choices, profiles, cues)

@@ -29,7 +29,7 @@ def take_scores(
 def _voice_scores(print_: Voiceprint, speaker: str, profiles: Profiles) -> dict[str, float]:
     if speaker not in profiles.by_speaker:
         return {}
-    prints = {name: p.voiceprint for name, p in profiles.by_speaker.items()}
+    prints = profiles.prints
     scores = {"similarity": float(print_ @ prints[speaker])}
     margin = own_margin(print_, prints, speaker)
     if margin is not None:

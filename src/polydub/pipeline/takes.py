@@ -86,11 +86,6 @@ MISJUDGED = 0.92
 """Sped-up speech shorter than this share of what was foretold is said again, more slowly."""
 
 
-def is_neutral(choice: VoiceChoice) -> bool:
-    """Whether the voice is used as it comes from the synthesiser."""
-    return choice.pitch == 1.0 and choice.warp == 1.0 and choice.envelope == 0.0
-
-
 class TakeMaker:
     """Makes the takes of one language: natural speech, fitted speech, converted voice."""
 
@@ -105,6 +100,8 @@ class TakeMaker:
         """``cues`` tell how the original lines are said; without them nothing is taken over."""
         self._run = run
         self._cues = dict(cues or {})
+        version = delivery_version()
+        self._told = {line: (version, digest(own)) for line, own in self._cues.items()}
         self._language = language
         self._choices = choices
         self._profiles = profiles
@@ -165,7 +162,7 @@ class TakeMaker:
         style = self._choices[line.speaker].style
         speed = round(speed, 2)
         cues = None if plain else self._cues.get(line.id)
-        told = (delivery_version(), digest(cues)) if cues else ()
+        told = self._told[line.id] if cues else ()
         parts = (VERSION, self._identity, self._language, style, phrases, speed, *told)
 
         def make(work: Path) -> None:
@@ -281,8 +278,8 @@ class TakeMaker:
         if line.id in self._cues:
             yield choice, 0.0, True
         yield from ((choice, faster, False) for faster in (0.03, 0.06))
-        if not is_neutral(choice):
-            yield replace(choice, pitch=1.0, warp=1.0, envelope=0.0), 0.0, False
+        if not choice.is_neutral:
+            yield choice.neutral(), 0.0, False
         yield from ((choice, faster, False) for faster in (-0.03, 0.09, -0.06, 0.12))
 
     def _one_take(
@@ -292,7 +289,7 @@ class TakeMaker:
         cues = None if plain else self._cues.get(line.id)
         shape = (choice.pitch, choice.warp, choice.envelope)
         converter = self._run.engines.identity("convert")
-        told = (delivery_version(), digest(cues)) if cues else ()
+        told = self._told[line.id] if cues else ()
 
         def make(work: Path) -> None:
             write_waveform(work / "take.wav", self._voiced(line, speech, choice, cues))
@@ -315,8 +312,8 @@ class TakeMaker:
                 cues, speech.audio, speech.phones, language=self._language, text=text
             )
         if reference is None:
-            choice = replace(choice, pitch=1.0, warp=1.0, envelope=0.0)
-        if is_neutral(choice) and delivery is None:
+            choice = choice.neutral()
+        if choice.is_neutral and delivery is None:
             return speech.audio
         converter = self._run.engines.get("convert")
         made: Waveform = converter.convert(

@@ -25,7 +25,7 @@ from polydub.engines.protocols import (
 )
 from polydub.errors import EngineError
 from polydub.model import Decision, Line, Script, Translation, TranslationStatus
-from polydub.model.language import is_spaced, same_language
+from polydub.model.language import count_letters, is_spaced, same_language
 from polydub.model.terms import without_marks
 from polydub.stages.translation_candidates import Candidates
 from polydub.stages.translation_check import cleaned, problem
@@ -393,5 +393,5 @@ def _merged(batch: Sequence[Line], texts: Mapping[str, str]) -> dict[str, str]:
         for line in batch
         if counts[texts[line.id]] > 1
         and len(originals[texts[line.id]]) > 1
-        and sum(char.isalnum() for char in texts[line.id]) > 12
+        and count_letters(texts[line.id]) > 12
     }

@@ -15,6 +15,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from polydub.model import Line
+from polydub.model.language import count_letters
 from polydub.stages.fit import FitOptions, Slot, find_slots, fit_line
 
 
@@ -99,8 +100,8 @@ def _option(
     fit: FitOptions,
 ) -> _Option:
     seconds = wordings[number].seconds
-    most = max(_letters(wordings[0].text), 1)
-    lost = max(0.0, 1 - _letters(wordings[number].text) / most)
+    most = max(count_letters(wordings[0].text), 1)
+    lost = max(0.0, 1 - count_letters(wordings[number].text) / most)
     cost = options.later * number + options.lost * lost
     if seconds <= 0:
         return _Option(cost + options.unfit, 1.0)
@@ -116,10 +117,6 @@ def _option(
     miss = options.uncovered * max(0.0, own - said) + options.overrun * max(0.0, said - own)
     seen = 1.0 if line.visibility == "on-screen" else options.unseen
     return _Option(cost + seen * miss / own, speed)
-
-
-def _letters(text: str) -> int:
-    return sum(char.isalnum() for char in text)
 
 
 def _best(

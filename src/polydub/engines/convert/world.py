@@ -78,10 +78,10 @@ class WorldConverter:
         source = audio.mono()
         samples = source.samples.astype(np.float64)
         quiet = len(samples) < source.rate // 20 or not np.any(samples)
-        if quiet or (is_neutral(choice) and says_nothing(delivery)):
+        if quiet or (choice.is_neutral and says_nothing(delivery)):
             return audio
         made = samples
-        if not is_neutral(choice) or not (delivery is None or only_gain(delivery)):
+        if not choice.is_neutral or not (delivery is None or only_gain(delivery)):
             made = _as_loud(self._vocoded(source, reference, choice, delivery), samples)
         if delivery is not None:
             made = louder(made, source.rate, delivery)
@@ -179,11 +179,6 @@ def median_pitch(audio: Waveform) -> float | None:
     if len(voiced) < 10:  # 50 ms
         return None
     return float(np.median(voiced))
-
-
-def is_neutral(choice: VoiceChoice) -> bool:
-    """Whether ``choice`` asks for no conversion."""
-    return choice.pitch == 1.0 and choice.warp == 1.0 and choice.envelope <= 0.0
 
 
 def warped(spectrum: Spectrum, ratio: float) -> Spectrum:

@@ -10,7 +10,7 @@ from typing import Any
 from polydub.engines.protocols import Capabilities, TranslationRequest, Wordings
 from polydub.engines.translate.flores import flores_code
 from polydub.errors import EngineError
-from polydub.model.language import language_name, primary
+from polydub.model.language import count_letters, language_name, primary
 
 MODEL = "POLYDUB_NMT_MODEL"
 """Environment variable that names the model folder."""
@@ -74,11 +74,13 @@ class NmtTranslator:
             return {name: texts[0] for name, texts in found.items() if texts}
         made: dict[str, str] = {}
         for line in request.lines:
-            known = _letters(request.shorten.get(line.id, ""))
+            known = count_letters(request.shorten.get(line.id, ""))
             limit = line.longest or known
-            short = [x for x in found[line.id] if _letters(x) < known and _letters(x) <= limit]
+            short = [
+                x for x in found[line.id] if count_letters(x) < known and count_letters(x) <= limit
+            ]
             if short:
-                made[line.id] = max(short, key=_letters)
+                made[line.id] = max(short, key=count_letters)
         return made
 
     def wordings(self, request: TranslationRequest) -> dict[str, Wordings]:
@@ -86,9 +88,9 @@ class NmtTranslator:
         made = {}
         for name, texts in self._hypotheses(request).items():
             if texts:
-                best = _letters(texts[0])
-                shorter = tuple(x for x in texts[1:] if _letters(x) < 0.95 * best)
-                longer = next((x for x in texts[1:] if _letters(x) > 1.05 * best), "")
+                best = count_letters(texts[0])
+                shorter = tuple(x for x in texts[1:] if count_letters(x) < 0.95 * best)
+                longer = next((x for x in texts[1:] if count_letters(x) > 1.05 * best), "")
                 made[name] = Wordings(texts[0], shorter, longer)
         return made
 
@@ -154,10 +156,6 @@ def _madlad_tokens(language: str) -> list[str]:
             scripted,
         ]
     )
-
-
-def _letters(text: str) -> int:
-    return sum(char.isalnum() for char in text)
 
 
 def _folder(model: str | Path | None) -> Path:
