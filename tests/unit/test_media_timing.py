@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polydub.media.picture import decode_times, encoder_format
+from polydub.media.encoding import encoder_format
+from polydub.media.picture import decode_times
 from polydub.media.subtitles import Cue, flattened
 
 TIMES = st.lists(st.integers(-1000, 1000), unique=True, max_size=40)

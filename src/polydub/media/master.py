@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,11 +23,10 @@ from av.stream import Disposition
 from polydub.errors import InputError, ProjectError
 from polydub.media.audio import film_blocks, fitted
 from polydub.media.decoding import DAMAGE, open_media
-from polydub.media.patching import Patch
+from polydub.media.encoding import EncodedPicture, MasterOptions, Patches, PieceStore
 from polydub.media.picture import (
     CopiedPicture,
-    EncodedPicture,
-    MasterOptions,
+    Progress,
     Timing,
     copy_obstacle,
     film_video,
@@ -90,16 +89,18 @@ def write_master(
     original: AudioStream | None,
     original_language: str | None,
     subtitles: Sequence[SubtitleTrack] = (),
-    patches: Callable[[int], Sequence[Patch]] | None = None,
+    patches: Patches | None = None,
+    pieces: PieceStore | None = None,
     options: MasterOptions | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write ``out`` (.mp4 or .mkv) with the same frames at the same times as ``source``.
 
     Without ``patches`` the video packets are copied bit for bit. With them (``patches(index)`` are
-    painted on frame ``index``) the picture becomes H.264. Only if the container cannot show copied
-    packets as the source does (:func:`copy_obstacle` says why; a warning is logged) is the picture
-    re-encoded unasked. Matroska keeps times in milliseconds; MP4 is exact.
+    painted on frame ``index``) the picture becomes H.264, and what ``pieces`` has kept from an
+    earlier master with the same patches is not encoded again. Only if the container cannot show
+    copied packets as the source does (:func:`copy_obstacle` says why; a warning is logged) is the
+    picture re-encoded unasked. Matroska keeps times in milliseconds; MP4 is exact.
 
     Dub tracks become AAC, the first one with ``default`` (else the first) is the default; the
     original sound follows, copied where the container holds its codec. All sound is cut or padded
@@ -117,7 +118,7 @@ def write_master(
     if timing is not None and (reason := obstacle(source, timing, mp4=mp4)) is not None:
         log.warning("the picture is re-encoded: %s", reason)
         timing = None
-    picture = _Picture(timing, patches or _no_patches, options or MasterOptions())
+    picture = _Picture(timing, patches or _no_patches, pieces, options or MasterOptions())
     try:
         _write(part, plan, picture, progress)
         os.replace(part, out)
@@ -143,11 +144,12 @@ class _Picture:
     """Copy when there is a ``timing``, else encode with ``patches``."""
 
     timing: Timing | None
-    patches: Callable[[int], Sequence[Patch]]
+    patches: Patches
+    pieces: PieceStore | None
     options: MasterOptions
 
 
-def _no_patches(_: int) -> Sequence[Patch]:
+def _no_patches(_: int) -> tuple[()]:
     return ()
 
 
@@ -166,7 +168,7 @@ def _write(
     part: Path,
     plan: _Plan,
     how: _Picture,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> None:
     video = film_video(plan.source)
     container = av.open(
@@ -184,8 +186,10 @@ def _write(
             if how.timing is not None:
                 picture = CopiedPicture(plan.source, container, how.timing, mp4=plan.mp4)
             else:
-                picture = EncodedPicture(plan.source, container, how.patches, how.options)
-            streams = [picture.packets(progress)]
+                picture = EncodedPicture(
+                    plan.source, container, how.patches, how.options, how.pieces
+                )
+            streams: list[Iterator[av.Packet[Any]]] = [picture.packets(progress)]
             streams += _add_audio(container, plan, how.options)
             streams += _add_subtitles(container, plan)
             container.start_encoding()

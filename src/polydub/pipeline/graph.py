@@ -44,7 +44,7 @@ from polydub.pipeline.hearing import Heard, find_voices, listen
 from polydub.pipeline.mixing import DubTrack, mix_dub
 from polydub.pipeline.options import require_other_language
 from polydub.pipeline.outputs import is_current, is_untouched, record_output, request_key
-from polydub.pipeline.picture import Lips, render_lips
+from polydub.pipeline.picture import Lips, PieceCache, render_lips
 from polydub.pipeline.pinning import project_pins
 from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.run import Run
@@ -335,6 +335,7 @@ def _master(
             original_language=script.language,
             subtitles=[SubtitleTrack(path, tag, title) for tag, title, path in subtitles],
             patches=patches.at if patches is not None else None,
+            pieces=PieceCache(run.cache, analysis.source.digest, patches) if patches else None,
             progress=lambda done, _total: progress.at(done),
         )
     record_output(run.project, out, key)

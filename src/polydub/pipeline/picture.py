@@ -22,7 +22,7 @@ from polydub.pipeline.mixing import DubTrack
 from polydub.pipeline.run import Run
 from polydub.pipeline.takes import Spoken
 from polydub.project.artifacts import load, save
-from polydub.project.cache import digest
+from polydub.project.cache import Cache, digest
 from polydub.stages.lips import plan_lip_spans
 
 FORMAT = "2"
@@ -47,6 +47,10 @@ class PatchStore:
         """The patches of one frame."""
         return [self._read(path, name) for path, name in self.index.get(frame, ())]
 
+    def names(self, frame: int) -> list[str]:
+        """What identifies the patches of one frame: the keys of their spans, and their places."""
+        return [f"{path.parent.name}/{name}" for path, name in self.index.get(frame, ())]
+
     def _read(self, path: Path, name: str) -> Patch:
         if path not in self._open:
             if len(self._open) > 16:
@@ -70,6 +74,36 @@ def _packed(patch: Patch) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, patch.pixels)
     return zlib.compress(buffer.getbuffer(), 1)  # lets other threads run meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class PieceCache:
+    """Encoded pieces of the film, known by the patches in them: a change costs its surroundings.
+
+    They are what the masters are made of, so they take as much room as one master; a piece that
+    was changed stays until the project's cache is deleted.
+    """
+
+    cache: Cache
+    source: str
+    patches: PatchStore
+
+    def get(self, first: int, last: int, coder: str) -> bytes | None:
+        """The piece of frames ``[first, last)`` with the same patches, if it was encoded before."""
+        try:
+            return (self._folder(first, last, coder) / "packets.msgpack").read_bytes()
+        except OSError:
+            return None
+
+    def put(self, first: int, last: int, coder: str, piece: bytes) -> None:
+        """Keep a piece."""
+        with self.cache.make("pieces", self._folder(first, last, coder).name) as work:
+            (work / "packets.msgpack").write_bytes(piece)
+
+    def _folder(self, first: int, last: int, coder: str) -> Path:
+        painted = [self.patches.names(frame) for frame in range(first, last)]
+        key = digest(VERSION, self.source, coder, first, last, painted)
+        return self.cache.path("pieces", key)
 
 
 @dataclass(frozen=True, slots=True)
