@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,8 +71,41 @@ def test_a_take_that_starts_early_starts_in_its_own_silence(film) -> None:
     fits = fit_lines(lines, natural, duration)
     for fit in fits.values():
         line = spans[fit.line]
-        assert fit.start <= line.span.start
         assert line.span.start - fit.start <= FitOptions().early
+        late = fit.start - line.span.start
+        assert late <= FitOptions().late
+        if late > 0:  # somebody else, whose line was over, is still speaking
+            assert fit.speed <= FitOptions().max_speed
+            assert any(
+                other.speaker != line.speaker
+                and other.span.end <= line.span.start
+                and fits[other.id].start + fits[other.id].room >= fit.start
+                for other in lines
+                if other.id in fits
+            )
+
+
+def test_who_can_spare_the_time_waits_for_another_to_end() -> None:
+    first = Line("L1", "S1", Span.of(0, 2), "text")
+    second = Line("L2", "S2", Span.of(2, 4), "text")
+    natural = {"L1": Fraction("2.52"), "L2": Fraction(2)}
+    fits = fit_lines([first, second], natural, Fraction(10))
+    assert fits["L1"].speed == 1.2 and fits["L1"].start == 0  # 2.1 s at most 1.2 x
+    assert fits["L2"].start == Fraction("2.1")
+    assert fits["L2"].speed == pytest.approx(2 / 1.9)
+    natural["L1"] = Fraction("3.6")  # over by a second: it waits a little, and no longer
+    fits = fit_lines([first, second], natural, Fraction(10))
+    assert fits["L2"].start == Fraction("2.2")
+    hurried = natural | {"L2": Fraction("2.3"), "L3": Fraction(1)}  # no time to spare
+    third = Line("L3", "S2", Span.of(4, 5), "text")
+    assert fit_lines([first, second, third], hurried, Fraction(10))["L2"].start == 2
+
+
+def test_who_talked_over_another_still_does() -> None:
+    first = Line("L1", "S1", Span.of(0, "2.3"), "text")
+    second = Line("L2", "S2", Span.of(2, 4), "text")
+    natural = {"L1": Fraction("2.5"), "L2": Fraction(2)}
+    assert fit_lines([first, second], natural, Fraction(10))["L2"].start == 2
 
 
 def test_two_hours_of_lines_do_not_drift() -> None:

@@ -3,7 +3,8 @@
 Rules, in this order (human dubbers protect naturalness first: Brannon et al., TACL 2023):
 
 1. A take ends before the next line of the same speaker, and before the film ends. Always.
-2. It starts where the line started. Only when it cannot fit it starts earlier, into silence.
+2. It starts where the line started. Only when it cannot fit it starts earlier, into silence; and
+a little later when somebody else's take before it runs over, where nobody talked over anybody.
 3. Speech is sped up to ``max_speed`` at most, and slowed to ``min_speed`` at most to cover the
 line. 4. It may run past the line's end, into silence, before it is sped up beyond comfort.
 5. What still does not fit is sped up to ``hard_speed``, and reported.
@@ -24,7 +25,8 @@ class FitOptions:
     """Comfort limits; times in seconds.
 
     ``rest`` is the silence kept before the same speaker's next line, ``overrun`` how far a take may
-    comfortably pass its line's end, ``early`` how much earlier it may start when it must.
+    comfortably pass its line's end, ``early`` how much earlier it may start when it must, ``late``
+    how much later it may start when another speaker's take before it is not over yet.
     """
 
     min_speed: float = 0.85
@@ -33,6 +35,7 @@ class FitOptions:
     rest: Fraction = Fraction(8, 100)
     overrun: Fraction = Fraction(6, 10)
     early: Fraction = Fraction(1, 2)
+    late: Fraction = Fraction(1, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +149,52 @@ def fit_lines(
     ``start``; every take stays inside ``[0, duration]``.
     """
     options = options or FitOptions()
+    planned: list[tuple[Slot, Fraction]] = []
     busy: dict[str, Fraction] = {}
     last: dict[str, str] = {}
     fits: dict[str, Fit] = {}
     for slot in find_slots([x for x in lines if x.id in natural], duration, options):
         free = min(busy.get(slot.speaker, slot.earliest), slot.span.start)
-        fit = fit_line(
-            replace(slot, earliest=max(slot.earliest, free)), natural[slot.line], options
-        )
+        slot = replace(slot, earliest=max(slot.earliest, free))
+        fit = _after_others(slot, natural[slot.line], planned, options)
         before = last.get(slot.speaker)
         if before is not None:
             fits[before] = _ending_by(fits[before], fit.start)
-        planned = min(fit.room, natural[slot.line] / Fraction(fit.speed).limit_denominator(1000))
-        busy[slot.speaker] = fit.start + planned + options.rest
+        end = fit.start + _planned(fit, natural[slot.line])
+        planned.append((slot, end))
+        busy[slot.speaker] = end + options.rest
         last[slot.speaker] = slot.line
         fits[slot.line] = fit
     return fits
+
+
+def _planned(fit: Fit, natural: Fraction) -> Fraction:
+    """Seconds that the take will probably last."""
+    return min(fit.room, natural / Fraction(fit.speed).limit_denominator(1000))
+
+
+def _after_others(
+    slot: Slot,
+    natural: Fraction,
+    before: Sequence[tuple[Slot, Fraction]],
+    options: FitOptions,
+) -> Fit:
+    """The fit of a line, a little late where that spares two people from talking at once.
+
+    ``before`` are the slots and ends of the takes so far. Only takes of others whose lines were
+    over count, and only as much delay as still leaves the line a comfortable speed.
+    """
+    fit = fit_line(slot, natural, options)
+    start = slot.span.start
+    ends = [e for s, e in before if s.speaker != slot.speaker and s.span.end <= start < e]
+    if not ends or fit.start < start or fit.speed > options.max_speed:
+        return fit
+    late = min(start + options.late, max(ends))
+    if late >= min(slot.span.end, slot.latest):
+        return fit
+    moved = replace(slot, span=Span(late, slot.span.end), earliest=late)
+    later = fit_line(moved, natural, options)
+    return later if later.speed <= options.max_speed and later.fits else fit
 
 
 def _ending_by(fit: Fit, time: Fraction) -> Fit:
