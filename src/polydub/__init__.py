@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from polydub.api import (
         DubOptions,
         DubResult,
+        LipsResult,
         Output,
         PinRequest,
         PinResult,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         demo,
         dub,
         export,
+        lips,
         pin,
         plan,
         plan_render,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DubOptions",
     "DubResult",
+    "LipsResult",
     "Output",
     "PinRequest",
     "PinResult",
@@ -42,6 +45,7 @@ __all__ = [
     "demo",
     "dub",
     "export",
+    "lips",
     "pin",
     "plan",
     "plan_render",

@@ -1,4 +1,4 @@
-"""The public Python API: ``dub``, ``analyze``, ``pin``, ``render``, ``export``, ``plan``, …"""
+"""The public Python API: ``dub``, ``analyze``, ``pin``, ``render``, ``lips``, ``export``, …"""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import filelock
 from threadpoolctl import threadpool_limits
 
 from polydub.errors import InputError, Interrupted, PolydubError, ProjectError
+from polydub.model.language import parse_language
 from polydub.pipeline.events import EventSink
 from polydub.pipeline.memory import Stopwatch
 from polydub.pipeline.options import (
@@ -32,10 +33,12 @@ from polydub.project.folder import Project, require_writable
 
 if TYPE_CHECKING:
     from polydub.model import Script
+    from polydub.pipeline.other_sound import MovedLine
 
 __all__ = [
     "DubOptions",
     "DubResult",
+    "LipsResult",
     "Output",
     "PinRequest",
     "PinResult",
@@ -45,6 +48,7 @@ __all__ = [
     "demo",
     "dub",
     "export",
+    "lips",
     "pin",
     "plan",
     "plan_render",
@@ -78,6 +82,17 @@ class DubResult:
 
     project: Path
     outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LipsResult:
+    """A film whose mouths follow another sound; ``notes`` are sentences about what to look at."""
+
+    project: Path
+    video: Path
+    language: str
+    lines: tuple[MovedLine, ...]
+    notes: tuple[str, ...]
 
 
 def dub(
@@ -231,6 +246,42 @@ def render(
     """
     opened, options, outputs = _to_render(project, changes or {}, output)
     return _produce_all(opened, options, outputs, overwrite=overwrite, on_event=on_event)
+
+
+def lips(
+    video: str | Path,
+    audio: str | Path,
+    options: DubOptions | None = None,
+    *,
+    language: str | None = None,
+    output: str | Path | None = None,
+    project: str | Path | None = None,
+    overwrite: bool = False,
+    on_event: EventSink | None = None,
+) -> LipsResult:
+    """Give ``video`` the sound of ``audio`` (a sound file or a video), and mouths that say it.
+
+    For a dub that was made elsewhere. The sound must keep the film's time: each line is said about
+    when the original was. ``language`` is that of the new sound, found out when not given;
+    ``options`` say how the film is analysed (``script_from`` brings own lines and speakers).
+    ``output`` is by default ``<video>.lips.mp4`` beside the video. Raises ``PolydubError``.
+    """
+    from polydub.pipeline import checks, graph
+    from polydub.pipeline.analysis import probe_source
+    from polydub.pipeline.other_sound import follow_sound, read_sound
+
+    options = replace(options or DubOptions(), targets=()).normalised()
+    spoken = parse_language(language) if language else None
+    opened = Project.for_source(Path(video), Path(project) if project else None)
+    with _run(opened, options, on_event) as run:
+        out = Path(output) if output else opened.source.with_suffix(".lips.mp4")
+        checks.check_lips(run, out, overwrite=overwrite)
+        other = read_sound(Path(audio))
+        source = probe_source(run)
+        analysis = graph.analyse(run, source)
+        made = follow_sound(run, analysis, other, out, language=spoken)
+    notes = tuple(f"{d.unit}: {d.reason}" for d in made.decisions if d.kind != "draft")
+    return LipsResult(opened.root, made.video, made.language, made.lines, notes)
 
 
 def plan(

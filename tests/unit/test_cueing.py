@@ -66,7 +66,7 @@ def film(tmp_path: Path) -> tuple[Run, Analysis]:
         wordless=(Turn(Span.of("2.5", "2.9"), "S2"),),
     )
     source = Source(str(video), "d", "mp4", Fraction(3), None, ())
-    sound = Sound(stem, stem, stem, stem, clean=True)
+    sound = Sound(stem, stem, stem, stem, stem, clean=True)
     return run, Analysis(source, sound, Picture((), (), (), "p"), (), script, "key")
 
 

@@ -40,6 +40,13 @@ def check_request(run: Run, outputs: Mapping[str, Path], *, overwrite: bool) -> 
             read_cast(cast)  # a file that is no cast is told now, not after the analysis
 
 
+def check_lips(run: Run, out: Path, *, overwrite: bool) -> None:
+    """Raise when ``out`` may not be written, or an engine for lips alone is missing."""
+    require_writable(run.project.root, hint="Give another folder with --project.")
+    check_output(run.project, out, overwrite=overwrite)
+    check_engines(run, (*ANALYSING, "speak", "lips"))
+
+
 def check_means(run: Run, languages: Iterable[str]) -> None:
     """Raise when an engine or a translation is missing; after the film: its faults come first."""
     check_engines(run, ANALYSING)

@@ -44,7 +44,7 @@ from polydub.pipeline.hearing import Heard, find_voices, listen
 from polydub.pipeline.mixing import DubTrack, mix_dub
 from polydub.pipeline.options import require_other_language
 from polydub.pipeline.outputs import is_current, is_untouched, record_output, request_key
-from polydub.pipeline.picture import Lips, PieceCache, render_lips
+from polydub.pipeline.picture import Lips, PieceCache, render_lips, said_takes
 from polydub.pipeline.pinning import project_pins
 from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.run import Run
@@ -95,9 +95,9 @@ def analyse(run: Run, source: Source) -> Analysis:
     if run.project.script_path.exists() and run.options.targets:
         run.engines.prepare("speak")  # a later run comes to it in a moment
     with Beside(run, lambda own: see(own, source, video)) as looking:
-        sound = separate_sound(run, source)
+        sound = separate_sound(run, source, run.options.source_language)
         run.engines.release("separate")
-        heard = listen(run, source, sound)
+        heard = listen(run, source, sound, run.options.source_language)
         if not run.project.script_path.exists():  # else the script says which language it is
             require_other_language(heard.transcript.language, run.options.targets)
         given = read_given(run.options, source, heard.transcript.language)
@@ -188,7 +188,8 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     keep_script(run, script, run.project.state.analysis_key)
     spoken = speak_lines(run, script, maker, language)
     dub = mix_dub(run, analysis, script, spoken, _kept(run, analysis, script, spoken))
-    lips = render_lips(run, analysis, script, spoken, dub) if run.options.lips else None
+    said = said_takes(spoken)
+    lips = render_lips(run, analysis, script, said, dub.dry) if run.options.lips else None
     subtitles = _write_subtitles(run, script, spoken, language, out, overwrite=overwrite)
     _master(run, analysis, script, (dub, lips), subtitles, language, out)
     scores = _merged(dub.scores, lips.scores if lips else {})

@@ -39,9 +39,9 @@ class Heard:
     mixture: tuple[LocalActivity, ...] = ()
 
 
-def listen(run: Run, source: Source, sound: Sound) -> Heard:
-    """Words with times, and where speech is."""
-    wanted = run.options.source_language
+def listen(run: Run, source: Source, sound: Sound, language: str | None = None) -> Heard:
+    """Words with times, and where speech is; ``language`` is found out when not given."""
+    wanted = language
     engines = [run.engines.identity(kind) for kind in HEARING]
     audio, mix = open_waveform(sound.speech), open_waveform(sound.mix)
     seconds = max(1, round(audio.duration))

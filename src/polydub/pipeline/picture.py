@@ -16,9 +16,8 @@ from polydub.engines.protocols import LipOutcome, LipSpan, Patch
 from polydub.errors import EngineError
 from polydub.media.audio import open_waveform
 from polydub.media.frames import FrameSource
-from polydub.model import Decision, FaceTrack, Image, Script
+from polydub.model import Decision, FaceTrack, Image, Phone, Placement, Script
 from polydub.pipeline.analysis import VERSION, Analysis
-from polydub.pipeline.mixing import DubTrack
 from polydub.pipeline.run import Run
 from polydub.pipeline.takes import Spoken
 from polydub.project.artifacts import load, save
@@ -124,15 +123,36 @@ class Lips:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line as it sounds now: where, its phones (timed from the placement's start), and what
+    tells one such sound from another."""
+
+    placement: Placement
+    phones: tuple[Phone, ...]
+    key: str
+
+
+def said_takes(spoken: Mapping[str, Spoken]) -> dict[str, Said]:
+    """The takes of a dub, for the mouths."""
+    return {
+        name: Said(item.placement, item.take.phones, item.folder.name)
+        for name, item in spoken.items()
+    }
+
+
 def render_lips(
-    run: Run, analysis: Analysis, script: Script, spoken: Mapping[str, Spoken], dub: DubTrack
+    run: Run, analysis: Analysis, script: Script, said: Mapping[str, Said], voices: Path
 ) -> Lips:
-    """Patches for every mouth that must follow the dub; untouched frames are not even decoded."""
+    """Patches for every mouth that must follow the dub; untouched frames are not even decoded.
+
+    ``voices`` is the sound of all lines without the rest of the film's sound.
+    """
     tracks = analysis.picture.tracks()
     plan, decisions = plan_lip_spans(
         script.lines,
-        {name: item.placement for name, item in spoken.items()},
-        {name: item.take.phones for name, item in spoken.items()},
+        {name: item.placement for name, item in said.items()},
+        {name: item.phones for name, item in said.items()},
         {speaker.id: speaker.person for speaker in script.cast},
         tracks,
         script.people,
@@ -146,7 +166,7 @@ def render_lips(
     with run.stage("lips", total=sum(len(spans) for spans in plan.values())) as progress:
         for person, spans in plan.items():
             own = _tracks_of(person, script, tracks)
-            for span, (folder, cached) in _rendered(run, analysis, spans, own, dub, spoken):
+            for span, (folder, cached) in _rendered(run, analysis, spans, own, voices, said):
                 store.add(folder / "patches.zip")
                 summary: SpanSummary = load(folder / "summary.json", SpanSummary)
                 _note(run, span, summary, scores)
@@ -165,8 +185,8 @@ def _rendered(
     analysis: Analysis,
     spans: Sequence[LipSpan],
     tracks: tuple[FaceTrack, ...],
-    dub: DubTrack,
-    spoken: Mapping[str, Spoken],
+    voices: Path,
+    said: Mapping[str, Said],
 ) -> Iterator[tuple[LipSpan, tuple[Path, bool]]]:
     """Each span with its artifact; only stretches that are not cached reach the engine."""
     identity = run.engines.identity("lips")
@@ -174,7 +194,7 @@ def _rendered(
     open_spans: list[tuple[LipSpan, str]] = []
     for stretch in touching(spans):
         # the energy of the voice shapes the mouth, so the takes are part of the key
-        takes = [spoken[s.line].folder.name if s.line in spoken else "" for s in stretch]
+        takes = [said[s.line].key if s.line in said else "" for s in stretch]
         parts = (VERSION, FORMAT, analysis.picture.key, identity, names, stretch, takes)
         keys = [digest("lips", *parts, number) for number in range(len(stretch))]
         if all(run.cache.has("lips", key) for key in keys):
@@ -184,7 +204,7 @@ def _rendered(
             open_spans += zip(stretch, keys, strict=True)
     if not open_spans:
         return
-    outcomes = _outcomes(run, analysis, [span for span, _ in open_spans], tracks, dub)
+    outcomes = _outcomes(run, analysis, [span for span, _ in open_spans], tracks, voices)
     for (span, key), outcome in zip(open_spans, outcomes, strict=True):
         with run.cache.make("lips", key) as work:
             write_patches(work / "patches.zip", outcome.patches)
@@ -214,7 +234,7 @@ def _outcomes(
     analysis: Analysis,
     spans: Sequence[LipSpan],
     tracks: tuple[FaceTrack, ...],
-    dub: DubTrack,
+    voices: Path,
 ) -> Iterator[LipOutcome]:
     """The engine's outcomes; an engine that fails costs its person the new mouth, not the film."""
     source, video = analysis.source, analysis.video
@@ -227,7 +247,7 @@ def _outcomes(
                 analysis.picture.shots,
                 frames.read,
                 video.frame_time,
-                audio=open_waveform(dub.dry),
+                audio=open_waveform(voices),
             ):
                 done += 1
                 yield outcome

@@ -12,6 +12,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from polydub.errors import EngineError, InputError, Interrupted
+from polydub.interfaces.cli import lips_options as m
 from polydub.interfaces.cli import options as o
 from polydub.interfaces.cli import pin_options as p
 from polydub.interfaces.cli import tables, texts
@@ -252,6 +253,46 @@ def render(
     with progress(json_lines=json_lines, quiet=quiet) as sink:
         result = api.render(project, changes, output=output, overwrite=overwrite, on_event=sink)
     _show_result(result, json_lines, quiet)
+
+
+@app.command(help=texts.LIPS, epilog=texts.EPILOG)
+def lips(
+    video: o.Video,
+    audio: m.NewSound,
+    language: m.SoundLanguage = None,
+    source: o.From = None,
+    script: m.LipsScript = None,
+    output: m.LipsOutput = None,
+    project: o.ProjectFolder = None,
+    overwrite: o.Overwrite = False,
+    engine: o.Engines = None,
+    speakers: o.Speakers = None,
+    json_lines: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = 0,
+) -> None:
+    """Move the lips to a given sound."""
+    from polydub import api
+
+    _log(verbose)
+    wanted = o.build_options(
+        None, engines=engine, source_language=source, speakers=speakers, script_from=script
+    )
+    with progress(json_lines=json_lines, quiet=quiet) as sink:
+        result = api.lips(
+            video,
+            audio,
+            wanted,
+            language=language,
+            output=output,
+            project=project,
+            overwrite=overwrite,
+            on_event=sink,
+        )
+    if json_lines:
+        print(m.lips_json(result))
+    elif not quiet:
+        m.show_lips(Console(highlight=False), result)
 
 
 @app.command(help=texts.DEMO, epilog=texts.EPILOG)

@@ -51,6 +51,22 @@ Another engine for one stage: `polydub dub film.mp4 --to es --engine translate=o
 What would be done, and how long it takes: `polydub dub film.mp4 --to es --dry-run`
 """
 
+LIPS = """Move the lips of VIDEO to a dub that you bring along.
+
+The sound is put into the film, its words are recognised and given to the lines of the script, and
+the people on screen say them. Everything else in the picture stays. The sound must keep the film's
+time: each line is said about when the original was.
+
+A finished mix: `polydub lips film.mp4 --audio film.es.wav`
+
+Another tool's dubbed video: `polydub lips film.mp4 --audio dubbed.mp4 --language es`
+
+With your own lines and speakers: `polydub lips film.mp4 --audio film.es.wav --script lines.csv`
+
+The original sound is kept as the second track. Lines whose speaker is not seen keep their picture;
+the table says which, and why.
+"""
+
 ANALYZE = """Analyze VIDEO: who speaks when, what is said, who is seen. Writes the script.
 
 The script (script.json in the project folder) may be edited: names, texts, translations, voices,
