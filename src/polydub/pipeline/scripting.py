@@ -38,6 +38,7 @@ from polydub.stages.joint_turns import wordless_turns
 from polydub.stages.people import best_thumbnail
 from polydub.stages.pins import Pins
 from polydub.stages.references import Reference, Scene, find_references
+from polydub.stages.sound_edges import open_pauses
 from polydub.stages.speaker_attributes import speaker_attributes
 
 SURE_OF_GENDER = 0.3
@@ -103,7 +104,7 @@ def _voice_evidence(heard: Heard, voices: Diarization) -> VoiceEvidence | None:
         clean=voices.clean,
         activity=heard.mixture or heard.activity,
         overlap=None if heard.mixture else tuple((span, 1.0) for span in voices.overlap),
-        speech=heard.speech,
+        speech=open_pauses(heard.speech, heard.quiet),
     )
 
 
