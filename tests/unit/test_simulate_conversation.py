@@ -32,7 +32,7 @@ from polydub.simulate import (
     write_annotations,
     write_conversation,
 )
-from polydub.simulate.voices import RATE, audible, trimmed
+from polydub.simulate.voices import RATE, audible, sounding, trimmed
 from polydub.simulate.word_times import split_words, time_words
 
 
@@ -128,6 +128,16 @@ class TestUtterances:
 
         assert gap(0.2) == 1
         assert gap(0.4) == 2
+
+    def test_rumble_sounds_but_is_no_speech(self) -> None:
+        time = np.arange(round(0.5 * RATE)) / RATE
+        rumble = (0.02 * np.sin(2 * np.pi * 30 * time)).astype(np.float32)
+        audio = Waveform(np.concatenate([tone(0.4), rumble]), RATE)
+        assert float(sounding(audio)[-1].end) == pytest.approx(0.9, abs=0.011)
+        assert float(audible(audio)[-1].end) == pytest.approx(0.4, abs=0.03)
+        made = trimmed("v", "a", audio, ())
+        assert float(made.audio.duration) == pytest.approx(0.9, abs=0.011)
+        assert float(made.speech[-1].end) == pytest.approx(0.4, abs=0.03)
 
     def test_all_utterances_are_equally_loud(self) -> None:
         loud, soft = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from polydub.model import Samples, Waveform, merge
 from polydub.simulate.conversation import CastMember, Conversation
-from polydub.simulate.voices import RATE
+from polydub.simulate.voices import RATE, sounding
 
 PEAK = 0.84  # -1.5 dBFS
 
@@ -75,7 +75,11 @@ def _in_room(stem: Samples, member: CastMember, amount: float, seed: int) -> Sam
 def _background(plan: Conversation, voices: Samples) -> Samples:
     """Music and noise at their levels against the speech; a faint hiss is always there."""
     sound, length = plan.spec.sound, len(voices)
-    spoken = merge(span for turn in plan.turns for span in turn.speech)
+    spoken = merge(
+        span.shift(turn.span.start)
+        for turn in plan.turns
+        for span in sounding(turn.utterance.audio)
+    )
     active = np.concatenate([voices[span.samples(RATE)] for span in spoken] or [voices[:0]])
     level = float(np.sqrt(np.mean(active**2))) if len(active) else 0.05
     rng = np.random.default_rng((plan.spec.seed, 10))

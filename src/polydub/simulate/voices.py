@@ -29,6 +29,9 @@ QUIET_DB = 40.0
 """Below the loudest 5 ms: quieter is silence. Kokoro's own silences lie 60 dB and more below."""
 PAUSE_S = 0.3
 """Silence inside a line that ends its speech span: what annotators of conversations split at."""
+LOWEST_HZ = 80.0
+"""No voice is lower. Some synthetic ones end in half a second of rumble around 40 Hz, as loud as
+the quietest speech and 30 dB below what an ear hears there (ISO 226): nobody would annotate it."""
 RATE = 24_000
 _LEVEL = 0.08  # RMS of the speech in every utterance: 22 dB below full scale
 
@@ -49,7 +52,7 @@ class BankVoice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Utterance:
-    """One sentence of one voice, mono, from its first to its last audible 5 ms.
+    """One sentence of one voice, mono, from the first to the last 5 ms that sound.
 
     ``speech`` are the audible parts (pauses of 0.3 s split), ``words`` and ``phones`` have times
     from the start of ``audio``; ``phones`` may be empty.
@@ -189,25 +192,37 @@ def kokoro_bank(folder: Path | None = None, *, threads: int = 1) -> SynthesizerB
 
 
 def trimmed(voice: str, text: str, audio: Waveform, phones: Sequence[Phone]) -> Utterance:
-    """``audio`` at 24 kHz, cut to its audible part and levelled, with everything timed from there.
+    """``audio`` at 24 kHz, cut to where it sounds and levelled, with everything timed from there.
 
     Without ``phones``, every word gets time by its letters.
     """
     mono = audio.mono()
-    speech = audible(mono)
-    whole = Span(speech[0].start, speech[-1].end)
+    sounds = sounding(mono)
+    whole = Span(sounds[0].start, sounds[-1].end)
     kept = [
         Phone(p.symbol, common.shift(-whole.start)) for p in phones if (common := p.span & whole)
     ]
-    parts = tuple(span.shift(-whole.start) for span in speech)
+    parts = tuple(span.shift(-whole.start) for span in sounds)
     samples = np.asarray(_resampled(mono.cut(whole)).samples, np.float32)
     loud = np.concatenate([samples[span.samples(RATE)] for span in parts])
     samples = samples * np.float32(_LEVEL / max(1e-6, float(np.sqrt(np.mean(loud**2)))))
     made = Waveform(samples, RATE)
-    return Utterance(voice, text, made, _words(text, kept, made), tuple(kept), parts)
+    return Utterance(voice, text, made, _words(text, kept, made), tuple(kept), audible(made))
 
 
 def audible(audio: Waveform, *, pause_s: float = PAUSE_S) -> tuple[Span, ...]:
+    """Where mono ``audio`` is heard: where it sounds at 80 Hz and above. Never empty."""
+    from scipy.signal import butter, sosfiltfilt
+
+    high_pass = butter(2, LOWEST_HZ, "high", fs=audio.rate, output="sos")
+    padding = min(len(audio.samples) - 1, audio.rate // 10)
+    if padding < 1:
+        return sounding(audio, pause_s=pause_s)
+    heard = sosfiltfilt(high_pass, audio.samples.astype(np.float64), padlen=padding)
+    return sounding(Waveform(heard.astype(np.float32), audio.rate), pause_s=pause_s)
+
+
+def sounding(audio: Waveform, *, pause_s: float = PAUSE_S) -> tuple[Span, ...]:
     """Where mono ``audio`` sounds; silences shorter than ``pause_s`` are bridged. Never empty."""
     hop = max(1, round(HOP_S * audio.rate))
     count = max(1, len(audio.samples) // hop)
@@ -258,7 +273,6 @@ def _write(stem: Path, utterance: Utterance) -> None:
     about = {
         "text": utterance.text,
         "phones": [[p.symbol, *_ms(p.span)] for p in utterance.phones],
-        "speech": [list(_ms(span)) for span in utterance.speech],
     }
     unfinished = stem.with_name(f"{stem.name}.{os.getpid()}.part")
     soundfile.write(str(unfinished), utterance.audio.samples, RATE, subtype="PCM_16", format="WAV")
@@ -273,9 +287,8 @@ def _read(stem: Path, voice: str, text: str) -> Utterance | None:
         return None
     known = json.loads(about.read_text("utf-8"))
     phones = tuple(Phone(symbol, Span.of(a, b)) for symbol, a, b in known["phones"])
-    speech = tuple(Span.of(a, b) for a, b in known["speech"])
     audio = _samples(sound)
-    return Utterance(voice, text, audio, _words(text, phones, audio), phones, speech)
+    return Utterance(voice, text, audio, _words(text, phones, audio), phones, audible(audio))
 
 
 def _ms(span: Span) -> tuple[float, float]:
