@@ -165,6 +165,9 @@ class Engines:
     def identity(self, kind: str) -> str:
         return self.name(kind)
 
+    def capabilities(self, kind: str) -> Capabilities:
+        return self.made[kind].capabilities  # type: ignore[no-any-return]
+
 
 class StubRun:
     def __init__(self, folder: Path, synthesizer: Any) -> None:

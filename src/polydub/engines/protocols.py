@@ -7,6 +7,7 @@ fits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -65,6 +66,10 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
+Pace = Literal["speed", "seconds", "none"]
+"""What a synthesiser goes by: a rate; a rate and a length in seconds; neither of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an engine can do and what it costs, readable without loading it.
@@ -72,7 +77,10 @@ class Capabilities:
     ``languages`` are BCP-47 tags, empty = any. ``rate`` is its audio sample rate in Hz (0 = none).
     ``version`` enters every cache key: raise it when the engine's output changes. ``requires`` are
     import names, ``weights`` names known to :mod:`polydub.engines.weights`, ``extra`` the pip
-    extra.
+    extra, ``install`` what to do instead where no extra can bring it.
+
+    A synthesiser that ``clones`` speaks in the voice of ``SpeechRequest.voice``; one that ``acts``
+    takes over how ``SpeechRequest.manner`` is said. ``pace`` is how its length is steered.
     """
 
     kind: Kind
@@ -89,6 +97,15 @@ class Capabilities:
     requires: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
     extra: str = ""
+    install: str = ""
+    clones: bool = False
+    acts: bool = False
+    pace: Pace = "speed"
+
+    @property
+    def noncommercial(self) -> bool:
+        """Whether the weights' licence, or one of them, forbids commercial use."""
+        return bool(re.search(r"(?:^|[^A-Za-z])NC(?:[^A-Za-z]|$)", self.weights_licence))
 
 
 class Engine(Protocol):
@@ -325,14 +342,47 @@ class WordingTranslator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VoicePiece:
+    """A piece of clean mono speech and its words; ``text`` is empty when they are not known."""
+
+    audio: Waveform
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceReference:
+    """What a person sounds like who is to be cloned: pieces of speech, the best first.
+
+    All pieces have one sample rate and are in ``language`` (BCP-47).
+    """
+
+    language: str
+    pieces: tuple[VoicePiece, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Length of all pieces."""
+        return float(sum(piece.audio.duration for piece in self.pieces))
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """Text to speak. ``speed`` 1 is natural. ``style`` names a voice of the engine."""
+    """Text to speak; every synthesiser takes the same.
+
+    ``style`` names a voice of the engine, ``speed`` 1 is natural. ``seconds`` is how long it is to
+    last instead, for an engine whose ``pace`` is ``"seconds"``. ``voice`` is who is to be heard,
+    for one that ``clones`` and a ``style`` that says so (``polydub.model.CLONE``). ``manner`` is
+    mono speech of the same person, said as this is to be said, for one that ``acts``.
+    """
 
     text: str
     language: str
     style: str
     speed: float = 1.0
+    seconds: float | None = None
+    voice: VoiceReference | None = None
+    manner: Waveform | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

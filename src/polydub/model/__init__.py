@@ -13,6 +13,7 @@ from polydub.model.media import AudioStream, Image, Samples, Source, VideoStream
 from polydub.model.report import Decision, DecisionKind, LineReport, Report, StageTiming
 from polydub.model.script import SCHEMA, Script
 from polydub.model.speech import (
+    CLONE,
     Line,
     Phone,
     Placement,
@@ -39,6 +40,7 @@ from polydub.model.time import (
 )
 
 __all__ = [
+    "CLONE",
     "MILLISECOND",
     "SCHEMA",
     "AudioStream",

@@ -54,9 +54,13 @@ class Phone:
     span: Span
 
 
+CLONE = "clone"
+"""The style of an engine that clones: the speaker's own voice, after a piece of his speech."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceChoice:
-    """The synthetic voice of one speaker in one language: measured matching, not cloning.
+    """The synthetic voice of one speaker in one language: matched by measurement, or cloned.
 
     ``style`` names a voice of ``engine``; what follows a colon in it shapes that voice, in the
     engine's own words. ``pitch`` (ratio), ``warp`` (vocal-tract ratio) and
@@ -76,6 +80,11 @@ class VoiceChoice:
     def voice(self) -> str:
         """The engine's voice that the style starts from."""
         return self.style.partition(":")[0]
+
+    @property
+    def is_cloned(self) -> bool:
+        """Whether the engine imitates the speaker's own voice; else one of its own is used."""
+        return self.voice == CLONE
 
     @property
     def is_neutral(self) -> bool:

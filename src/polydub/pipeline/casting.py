@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from polydub.engines.protocols import SpeechRequest, StylePrint
+from polydub.engines.protocols import SpeechRequest, StylePrint, VoiceReference
 from polydub.errors import EngineError, ProjectError
 from polydub.media.audio import open_waveform, resample
 from polydub.model import (
+    CLONE,
     Decision,
     Line,
     Script,
@@ -22,7 +23,8 @@ from polydub.model import (
     Waveform,
 )
 from polydub.model.terms import without_marks
-from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis
+from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis, Sound
+from polydub.pipeline.cloning import ENOUGH_S, reference_key, voice_references
 from polydub.pipeline.listening import listen_to
 from polydub.pipeline.run import Run, StageProgress
 from polydub.pipeline.series import with_series_voices
@@ -43,7 +45,7 @@ from polydub.stages.shape import (
     options_for,
     shape_voice,
 )
-from polydub.stages.speak import Phrase, speak_phrases
+from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
 CASTING = 2
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
@@ -51,11 +53,17 @@ CASTING = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profiles:
-    """What every speaker sounds like, each with clean reference sound (16 kHz mono)."""
+    """What every speaker sounds like, each with clean reference sound (16 kHz mono).
+
+    ``voices`` are for a synthesiser that clones: the same sound in pieces, with its words.
+    ``sound`` is the film's, where it is needed again.
+    """
 
     by_speaker: dict[str, VoiceProfile]
     references: dict[str, Waveform]
     key: str
+    voices: dict[str, VoiceReference] = field(default_factory=dict)
+    sound: Sound | None = None
 
     @property
     def prints(self) -> dict[str, Voiceprint]:
@@ -94,7 +102,9 @@ def speaker_profiles(run: Run, analysis: Analysis, script: Script) -> Profiles:
         if speaker.id in stored
     }
     references = {name: _joined(audio, own) for name, own in spans.items() if own}
-    return Profiles(profiles, references, key)
+    clones = run.engines.capabilities("speak").clones
+    voices = voice_references(analysis.sound, script, spans) if clones else {}
+    return Profiles(profiles, references, key, voices, analysis.sound)
 
 
 def _reference_spans(speaker: Speaker, script: Script) -> tuple[Span, ...]:
@@ -141,6 +151,8 @@ def cast_voices(
     }
     _check_styles(run, named, language)
     speaking = [s.id for s in script.cast if script.lines_of(s.id)]
+    if run.engines.capabilities("speak").clones:
+        return named | _clones(run, script, profiles, (speaking, language), named, progress)
     wanted = [p for name, p in profiles.by_speaker.items() if name in speaking]
     if all(profile.speaker in named for profile in wanted):
         return named
@@ -164,6 +176,68 @@ def cast_voices(
     return chosen
 
 
+def _clones(
+    run: Run,
+    script: Script,
+    profiles: Profiles,
+    asked: tuple[Sequence[str], str],
+    named: Mapping[str, VoiceChoice],
+    progress: StageProgress,
+) -> dict[str, VoiceChoice]:
+    """Everybody's own voice, where there is speech to clone it from; else one of the engine's."""
+    speaking, language = asked
+    identities = [run.engines.identity(kind) for kind in ("speak", "voiceprint")]
+    chosen: dict[str, VoiceChoice] = {}
+    for name in speaking:
+        if name in named:
+            continue
+        voice = profiles.voices.get(name)
+        if voice is not None:
+            chosen[name] = _cached_clone(run, script, profiles, (name, language), identities)
+            if voice.seconds < ENOUGH_S:
+                note = f"cloned from {voice.seconds:.1f} s of clean speech only"
+                run.decide(Decision("speak", name, "warning", note))
+        elif [x for x in run.engines.get("speak").styles(language) if x.name != CLONE]:
+            chosen[name] = _default_voice(run, script.speaker(name), chosen, language)
+        else:
+            note = "no speech to clone the voice from: the original is kept"
+            run.decide(Decision("speak", name, "pass-through", note))
+        progress.step(name)
+    return chosen
+
+
+def _cached_clone(
+    run: Run,
+    script: Script,
+    profiles: Profiles,
+    who: tuple[str, str],
+    identities: list[str],
+) -> VoiceChoice:
+    """The cloned voice with its measured similarity, heard reading the speaker's own lines."""
+    name, language = who
+    text = _audition_text(script, name, language)
+    plain = VoiceChoice(run.engines.name("speak"), CLONE)
+
+    def make(work: Path) -> None:
+        choice = plain
+        if text and name in profiles.by_speaker:
+            audition = _Audition(run, profiles, name, language, text)
+            try:
+                heard, _ = audition.heard(CLONE, audition.spoken(CLONE))
+                similarity = round(float(heard @ audition.profile.voiceprint), 4)
+                choice = replace(plain, similarity=similarity)
+            except EngineError as error:  # an audition that fails must not cost the film
+                note = f"the clone could not be heard beforehand: {error.message}"
+                run.decide(Decision("speak", name, "warning", note))
+        save(work / "voice.json", choice)
+
+    voice = reference_key(profiles.voices[name])
+    parts = (VERSION, CASTING, profiles.key, identities, language, name, text, voice)
+    folder, _ = run.ensure("cast", *parts, make=make)
+    choice: VoiceChoice = load(folder / "voice.json", VoiceChoice)
+    return choice
+
+
 def _check_styles(run: Run, named: Mapping[str, VoiceChoice], language: str) -> None:
     """Raise ``ProjectError`` DUB-E303 when the script names a voice that the engine lacks."""
     if not named:
@@ -183,7 +257,7 @@ def _default_voice(
     run: Run, speaker: Speaker, chosen: Mapping[str, VoiceChoice], language: str
 ) -> VoiceChoice:
     """The best free style for a speaker of whom there is too little sound to match a voice."""
-    styles = run.engines.get("speak").styles(language)
+    styles = [x for x in run.engines.get("speak").styles(language) if x.name != CLONE]
     taken = {choice.voice for choice in chosen.values()}
     free = [style for style in styles if style.name not in taken] or list(styles)
     fitting = [style for style in free if speaker.gender in (None, style.gender)] or free
@@ -241,12 +315,18 @@ class _Audition:
         """The text in the engine's voice ``style``."""
         synthesizer = self.run.engines.get("speak")
         phrases = [Phrase(self.text)]
-        return speak_phrases(synthesizer, phrases, language=self.language, style=style).audio
+        voicing = Voicing(self.profiles.voices.get(self.name)) if style == CLONE else None
+        return speak_phrases(
+            synthesizer, phrases, language=self.language, style=style, voicing=voicing
+        ).audio
 
     def heard(self, style: str, audio: Waveform) -> tuple[Voiceprint, float]:
         """Voiceprint and round-trip error of :meth:`spoken`."""
         engine = self.run.engines.identity("speak")
-        key = digest("audition", engine, style, self.language, self.text)
+        parts = ["audition", engine, style, self.language, self.text]
+        if style == CLONE:
+            parts.append(reference_key(self.profiles.voices[self.name]))
+        key = digest(*parts)
         found = listen_to(self.run, key, audio, self.language)
         return found.voiceprint, found.error(self.text, self.language)
 

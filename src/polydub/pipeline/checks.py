@@ -8,6 +8,7 @@ from pathlib import Path
 
 from polydub.engines import registry, weights
 from polydub.errors import EngineError, InputError
+from polydub.model import Decision
 from polydub.pipeline.options import require_other_language
 from polydub.pipeline.outputs import check_output
 from polydub.pipeline.run import Run
@@ -100,6 +101,20 @@ def check_engines(run: Run, kinds: tuple[str, ...], language: str | None = None)
             registry.load(kind, info.name)  # raises with the line that installs it
         for weight in info.capabilities.weights if info.capabilities else ():
             weights.find(weight)  # raises when it is missing or damaged
+
+
+def licence_warnings(run: Run, language: str) -> tuple[Decision, ...]:
+    """One for every engine behind a dub into ``language`` whose weights are not for every use."""
+    found = []
+    for kind in registry.DEFAULTS:
+        known = run.engines.capabilities(kind, language)
+        if known.noncommercial:
+            note = (
+                f"the weights of '{known.name}' are under {known.weights_licence}: "
+                "what is made with them may not be used commercially where that says NC"
+            )
+            found.append(Decision(kind, "film", "warning", note))
+    return tuple(found)
 
 
 def _check_translator(run: Run, language: str) -> None:

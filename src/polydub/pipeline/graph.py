@@ -29,7 +29,7 @@ from polydub.pipeline.analysis import (
 )
 from polydub.pipeline.beside import Beside
 from polydub.pipeline.casting import cast_stage
-from polydub.pipeline.checks import given_translation
+from polydub.pipeline.checks import given_translation, licence_warnings
 from polydub.pipeline.cueing import cues_of_lines, nonverbal_sounds
 from polydub.pipeline.given import (
     Given,
@@ -178,6 +178,7 @@ def _new_script(
 def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite: bool) -> Finished:
     """The dub of one language, from the script to the finished files."""
     analysis, script = _translated(run, analysis, language)
+    run.decide(*licence_warnings(run, language))
     run.engines.release("translate")
     profiles, script = cast_stage(run, analysis, script, language)
     keep_series_voices(run, script, profiles.prints)

@@ -9,7 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from polydub.engines.protocols import Delivery, Foreseen, LengthPredictor, Performer, Speech
+from polydub.engines.protocols import (
+    Delivery,
+    Foreseen,
+    LengthPredictor,
+    Performer,
+    Speech,
+    VoiceReference,
+)
 from polydub.errors import EngineError
 from polydub.media.audio import open_waveform, write_waveform
 from polydub.media.tempo import stretched
@@ -27,6 +34,7 @@ from polydub.model import (
 from polydub.model.cues import LineCues
 from polydub.pipeline.analysis import VERSION
 from polydub.pipeline.casting import Profiles, spoken_text
+from polydub.pipeline.cloning import MANNER_S, part_of_dialogue, reference_key
 from polydub.pipeline.cueing import delivery_version, wanted_loudness, wanted_melody
 from polydub.pipeline.run import Run, StageProgress
 from polydub.pipeline.scoring import take_scores
@@ -45,6 +53,7 @@ from polydub.stages.fit import (
 )
 from polydub.stages.speak import (
     Phrase,
+    Voicing,
     measure_phrases,
     perform_phrases,
     plan_phrases,
@@ -106,6 +115,8 @@ class TakeMaker:
         self._choices = choices
         self._profiles = profiles
         self._identity = run.engines.identity("speak")
+        self._speaks = run.engines.capabilities("speak")
+        self._clones = {name: reference_key(voice) for name, voice in profiles.voices.items()}
         self._pause_scale: dict[str, float] = {}
 
     def phrases(self, line: Line) -> tuple[Phrase, ...]:
@@ -133,15 +144,21 @@ class TakeMaker:
         A synthesiser that can tell the length beforehand is only asked; another one has to speak.
         """
         phrases = self.phrases(line)
-        style = self._choices[line.speaker].style
+        style = self._choice(line).style
         speed = round(speed, 2)
         parts = (VERSION, self._identity, self._language, style, phrases, speed)
+        parts += self._voice_key(line)
 
         def make(work: Path) -> None:
             synthesizer = self._run.engines.get("speak")
             if isinstance(synthesizer, LengthPredictor):
                 seconds = measure_phrases(
-                    synthesizer, phrases, language=self._language, style=style, speed=speed
+                    synthesizer,
+                    phrases,
+                    language=self._language,
+                    style=style,
+                    speed=speed,
+                    voicing=self._voicing(line),
                 )
                 length = Length(seconds, foretold=True)
             else:
@@ -152,22 +169,29 @@ class TakeMaker:
         length: Length = load(folder / "length.json", Length)
         return length, cached
 
-    def speech(self, line: Line, speed: float, *, plain: bool = False) -> tuple[Speech, str]:
-        """``(speech, key)`` of a line at an engine rate.
+    def speech(
+        self, line: Line, speed: float, *, plain: bool = False, seconds: Fraction | None = None
+    ) -> tuple[Speech, str]:
+        """``(speech, key)`` of a line at an engine rate, or ``seconds`` long where it can be told.
 
         It has the original's melody where that is known and the synthesiser can be told; ``plain``
         leaves it out.
         """
         phrases = self.phrases(line)
-        style = self._choices[line.speaker].style
+        style = self._choice(line).style
         speed = round(speed, 2)
         cues = None if plain else self._cues.get(line.id)
         told = self._told[line.id] if cues else ()
         parts = (VERSION, self._identity, self._language, style, phrases, speed, *told)
+        if seconds is not None and self._speaks.pace == "seconds":
+            parts += (seconds,)
+        else:
+            seconds = None
+        parts += self._voice_key(line)
 
         def make(work: Path) -> None:
             self._run.engines.prepare("recognize", "voiceprint")  # the take is listened to next
-            speech = self._said(phrases, style, speed, cues)
+            speech = self._said(phrases, style, speed, (cues, self._voicing(line, seconds)))
             write_waveform(work / "speech.wav", speech.audio)
             save(work / "phones.json", speech.phones)
 
@@ -175,9 +199,42 @@ class TakeMaker:
         phones: tuple[Phone, ...] = load(folder / "phones.json", tuple[Phone, ...])
         return Speech(open_waveform(folder / "speech.wav"), phones), digest(*parts)
 
+    def _choice(self, line: Line) -> VoiceChoice:
+        """The line's voice. Raises ``EngineError`` when its speaker has none."""
+        choice = self._choices.get(line.speaker)
+        if choice is None:
+            raise EngineError("the speaker has no voice")
+        if choice.is_cloned and line.speaker not in self._profiles.voices:
+            raise EngineError("there is no speech to clone the voice from")
+        return choice
+
+    def _voice_key(self, line: Line) -> tuple[Any, ...]:
+        """What the line's sound depends on besides text and rate, with a voice that is cloned."""
+        if not self._choice(line).is_cloned:
+            return ()
+        key = self._clones[line.speaker]
+        return (key, self._profiles.key, line.span) if self._speaks.acts else (key,)
+
+    def _voicing(self, line: Line, seconds: Fraction | None = None) -> Voicing | None:
+        voice: VoiceReference | None = None
+        manner: Waveform | None = None
+        if self._choice(line).is_cloned:
+            voice = self._profiles.voices[line.speaker]
+            if self._speaks.acts and self._profiles.sound is not None:
+                end = min(line.span.end, line.span.start + Fraction(MANNER_S))
+                manner = part_of_dialogue(self._profiles.sound, Span(line.span.start, end))
+        if voice is None and seconds is None:
+            return None
+        return Voicing(voice, manner, seconds)
+
     def _said(
-        self, phrases: Sequence[Phrase], style: str, speed: float, cues: LineCues | None
+        self,
+        phrases: Sequence[Phrase],
+        style: str,
+        speed: float,
+        told: tuple[LineCues | None, Voicing | None],
     ) -> Speech:
+        cues, voicing = told
         synthesizer = self._run.engines.get("speak")
         how: dict[str, Any] = {"language": self._language, "style": style, "speed": speed}
         if cues is not None and isinstance(synthesizer, Performer):
@@ -189,7 +246,11 @@ class TakeMaker:
             speech = perform_phrases(synthesizer, phrases, tell, **how)
             if speech is not None:
                 return speech
-        return speak_phrases(synthesizer, phrases, **how)
+        speech = speak_phrases(synthesizer, phrases, **how, voicing=voicing)
+        if self._speaks.pace != "none" or speed == 1.0:
+            return speech
+        seconds = speech.audio.duration / Fraction(speed).limit_denominator(1000)
+        return _lasting(speech, seconds, "")[0]
 
     def fitted(
         self,
@@ -210,7 +271,7 @@ class TakeMaker:
         speed = round(self._rate(line, fit, natural) + faster, 2)
         wanted = self._wanted(fit, natural)
         for attempt in range(4):
-            speech, key = self.speech(line, speed, plain=plain)
+            speech, key = self.speech(line, speed, plain=plain, seconds=wanted)
             length = speech.audio.duration
             target = wanted or min(length, fit.room)
             near = max(length / TOUCH, min(target, length * TOUCH))
@@ -279,7 +340,7 @@ class TakeMaker:
         model answers small changes of rate with quite different takes, so a take that came out
         garbled is often clear at the next rate.
         """
-        choice = self._choices[line.speaker]
+        choice = self._choice(line)
         yield choice, 0.0, False
         if line.id in self._cues:
             yield choice, 0.0, True

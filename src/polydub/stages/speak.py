@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -18,6 +18,7 @@ from polydub.engines.protocols import (
     Speech,
     SpeechRequest,
     Synthesizer,
+    VoiceReference,
 )
 from polydub.model import Line, Phone, Samples, Span, Waveform
 from polydub.model.cues import PitchTrack
@@ -44,6 +45,18 @@ class Phrase:
 
     text: str
     pause: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Voicing:
+    """What a cloning synthesiser is told besides the text: see :class:`SpeechRequest`.
+
+    ``seconds`` is how long the line is to last with its pauses, where the synthesiser can be told.
+    """
+
+    voice: VoiceReference | None = None
+    manner: Waveform | None = None
+    seconds: Fraction | None = None
 
 
 def plan_phrases(line: Line, text: str, options: SpeakOptions | None = None) -> tuple[Phrase, ...]:
@@ -99,10 +112,44 @@ def speak_phrases(
     language: str,
     style: str,
     speed: float = 1.0,
+    voicing: Voicing | None = None,
 ) -> Speech:
     """One piece of speech with the pauses in it; pauses shrink with ``speed`` like the words do."""
-    requests = [SpeechRequest(phrase.text, language, style, speed) for phrase in phrases]
+    plain = SpeechRequest("", language, style, speed)
+    requests = _requests(phrases, plain, voicing or Voicing())
+    if voicing is not None and voicing.seconds is not None:
+        requests = _lasting(requests, phrases, voicing.seconds, synthesizer)
     return _joined([synthesizer.speak(request) for request in requests], phrases, speed)
+
+
+def _requests(
+    phrases: Sequence[Phrase], plain: SpeechRequest, voicing: Voicing
+) -> list[SpeechRequest]:
+    asked = replace(plain, voice=voicing.voice, manner=voicing.manner)
+    return [replace(asked, text=phrase.text) for phrase in phrases]
+
+
+def _lasting(
+    requests: list[SpeechRequest],
+    phrases: Sequence[Phrase],
+    seconds: Fraction,
+    synthesizer: Synthesizer,
+) -> list[SpeechRequest]:
+    """``requests`` with the time that is left beside the pauses, shared as they would take it."""
+    if not requests:
+        return requests
+    pauses = sum((phrase.pause for phrase in phrases), Fraction(0))
+    pauses /= Fraction(requests[0].speed).limit_denominator(1000)
+    room = max(0.05 * len(requests), float(seconds - pauses))
+    if isinstance(synthesizer, LengthPredictor):
+        shares = [synthesizer.seconds(request) for request in requests]
+    else:
+        shares = [float(len(request.text)) for request in requests]
+    whole = sum(shares) or 1.0
+    return [
+        replace(request, seconds=room * share / whole)
+        for request, share in zip(requests, shares, strict=True)
+    ]
 
 
 def perform_phrases(
@@ -185,9 +232,11 @@ def measure_phrases(
     language: str,
     style: str,
     speed: float = 1.0,
+    voicing: Voicing | None = None,
 ) -> Fraction:
     """About how long :func:`speak_phrases` would be, in whole milliseconds (s)."""
-    requests = [SpeechRequest(phrase.text, language, style, speed) for phrase in phrases]
+    plain = SpeechRequest("", language, style, speed)
+    requests = _requests(phrases, plain, voicing or Voicing())
     spoken = sum(predictor.seconds(request) for request in requests)
     pauses = sum((phrase.pause for phrase in phrases), Fraction(0))
     pauses /= Fraction(speed).limit_denominator(1000)
