@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 }
 """Package -> what of polydub it may import: one way only."""
 
-SHARED_ENGINE_MODULES = ("protocols", "weights", "weights_table", "registry")
+SHARED_ENGINE_MODULES = ("protocols", "weights", "weights_table", "weights_hub", "registry")
 
 
 def module_of(path: Path) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from polydub.engines import weights
-from polydub.engines.weights_table import WEIGHTS, Part, PinnedFile, Weight
+from polydub.engines.weights import WEIGHTS
+from polydub.engines.weights_table import PINNED, Part, PinnedFile, Weight
 from polydub.errors import EngineError, ProjectError
 
 
@@ -259,8 +260,11 @@ def test_every_known_weight_is_pinned(weight: Weight) -> None:
     assert weight.upstream.startswith("https://")
     assert weight.pip or weight.hub
     for file in weight.files:
-        assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
-        assert file.parts
+        if weight.name in PINNED:
+            assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+            assert file.parts
+        else:
+            assert weight.hub and not file.parts
     assert all("==" in requirement for requirement in weight.pip)
 
 
@@ -268,3 +272,61 @@ def test_every_known_weight_is_pinned(weight: Weight) -> None:
 @pytest.mark.parametrize("name", ["campplus-zh-en", "silero-vad-v6", "deepfilternet3"])
 def test_packaged_weights_match_their_checksums(name: str) -> None:
     assert weights.find(name).origin in {"package", "hub", "path"}
+
+
+ON_HUB = Weight(
+    name="on-hub",
+    files=(PinnedFile("net/model.bin", ""), PinnedFile("config.json", "")),
+    licence="CC-BY-4.0",
+    upstream="https://example.org/on-hub",
+    mirror=False,
+    hub="example/on-hub",
+    terms="https://example.org/terms",
+)
+
+
+def test_what_only_the_hub_has_is_taken_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(WEIGHTS, ON_HUB.name, ON_HUB)
+    with pytest.raises(EngineError) as caught:
+        weights.find("on-hub")
+    assert "polydub engines pull on-hub" in caught.value.hint
+    assert "Accept the terms at https://example.org/terms" in caught.value.hint
+    assert "HF_TOKEN" in caught.value.hint
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "model.bin").write_bytes(b"anything")
+    (tmp_path / "config.json").write_bytes(CONFIG)
+    found = weights.find("on-hub", path=tmp_path)
+    assert (found.path, found.origin) == (tmp_path, "path")
+
+
+def test_terms_that_were_not_accepted_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    from huggingface_hub.errors import GatedRepoError
+
+    monkeypatch.setitem(WEIGHTS, ON_HUB.name, ON_HUB)
+
+    def refused(*_: object, **__: object) -> str:
+        raise GatedRepoError.__new__(GatedRepoError)
+
+    monkeypatch.setattr(hub, "hf_hub_download", refused)
+    with pytest.raises(EngineError) as caught:
+        weights.pull("on-hub")
+    assert caught.value.code == "DUB-E207"
+    assert "https://example.org/terms" in caught.value.hint
+
+
+def test_inside_offline_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("huggingface_hub")
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    before = constants.HF_HUB_OFFLINE
+    with weights.offline():
+        assert os.environ["HF_HUB_OFFLINE"] == "1"
+        with pytest.raises(LocalEntryNotFoundError) as caught:
+            hf_hub_download("example/nowhere", "config.json")
+    assert isinstance(caught.value.__cause__, OfflineModeIsEnabled)
+    assert before == constants.HF_HUB_OFFLINE and "HF_HUB_OFFLINE" not in os.environ

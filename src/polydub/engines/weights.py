@@ -1,9 +1,10 @@
 """Where weights come from: explicit path, hub cache, installed package, hub download on request.
 
-Every weight has a name, a SHA-256 per file, a licence and ordered sources. Weights that arrive as
-Python packages are community mirrors of open models: they are joined into polydub's own cache when
-split, verified once against the checksum, and never trusted by name alone. A package is located,
-never imported. Nothing is downloaded but by :func:`pull`.
+Every weight has a name, a licence and ordered sources. Weights that arrive as Python packages are
+community mirrors of open models: they are joined into polydub's own cache when split, verified once
+against a SHA-256 per file, and never trusted by name alone. A package is located, never imported.
+Those that only the hub has (:mod:`polydub.engines.weights_hub`) are taken as its cache holds them.
+Nothing is downloaded but by :func:`pull`; libraries that would do so are kept :func:`offline`.
 
 ::
 
@@ -21,13 +22,15 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from polydub.engines.protocols import WeightFile
-from polydub.engines.weights_table import WEIGHTS, Part, PinnedFile, Weight
+from polydub.engines.weights_hub import HUB_WEIGHTS
+from polydub.engines.weights_table import PINNED, Part, PinnedFile, Weight
 from polydub.errors import EngineError, ProjectError
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "WeightStatus",
     "cache_dir",
     "find",
+    "offline",
     "pull",
     "status",
     "write_atomically",
@@ -45,6 +49,9 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
+
+WEIGHTS: dict[str, Weight] = {**PINNED, **{weight.name: weight for weight in HUB_WEIGHTS}}
+"""Every weight by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,7 @@ def find(name: str, *, path: Path | None = None) -> WeightFile:
 def pull(name: str) -> WeightFile:
     """Download the weight ``name`` from the model hub into the hub's own cache and verify it.
 
+    A weight whose authors ask for consent needs a token in ``HF_TOKEN`` of somebody who gave it.
     Raises ``EngineError`` DUB-E204 when no hub holds it, DUB-E207 when the download fails, DUB-E205
     when the bytes differ.
     """
@@ -115,7 +123,7 @@ def pull(name: str) -> WeightFile:
         )
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError
+        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
     except ImportError as error:
         raise EngineError(
             "Downloading from the hub needs the package huggingface_hub.",
@@ -127,6 +135,12 @@ def pull(name: str) -> WeightFile:
             Path(hf_hub_download(weight.hub, file.name, revision=weight.revision or None))
             for file in weight.files
         ]
+    except GatedRepoError as error:
+        raise EngineError(
+            f"The authors of '{name}' give it only to those who accept their terms.",
+            hint=_terms_hint(weight),
+            code="DUB-E207",
+        ) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise EngineError(
             f"Could not download '{name}' from {weight.hub}: {error}",
@@ -134,6 +148,27 @@ def pull(name: str) -> WeightFile:
             code="DUB-E207",
         ) from error
     return _verified(weight, paths, "hub")
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Inside it no library fetches anything from the model hub; its cache is still read."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:  # then nothing here can reach it either
+        yield
+        return
+    before, told = constants.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE")
+    constants.HF_HUB_OFFLINE = True
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+        if told is None:
+            os.environ.pop("HF_HUB_OFFLINE", None)
+        else:
+            os.environ["HF_HUB_OFFLINE"] = told
 
 
 def status() -> tuple[WeightStatus, ...]:
@@ -270,7 +305,7 @@ def _blocks(paths: Iterable[Path]) -> Iterator[bytes]:
 
 def _verified(weight: Weight, paths: list[Path], origin: str) -> WeightFile:
     """The weight at ``paths`` after its bytes were checked, now or by an earlier run."""
-    if not _is_stamped(weight, paths):
+    if any(file.sha256 for file in weight.files) and not _is_stamped(weight, paths):
         for file, path in zip(weight.files, paths, strict=True):
             digest = hashlib.sha256()
             try:
@@ -296,7 +331,9 @@ def _check(weight: Weight, file: PinnedFile, path: Path, found: str) -> None:
 
 
 def _weight_file(weight: Weight, paths: list[Path], origin: str) -> WeightFile:
-    path = paths[0] if len(paths) == 1 else paths[0].parent
+    path = paths[0]
+    if len(paths) > 1:  # the folder that the names of its files start from
+        path = path.parents[weight.files[0].name.count("/")]
     return WeightFile(weight.name, path, origin)
 
 
@@ -358,7 +395,16 @@ def _install_hint(weight: Weight) -> str:
         ways.append(f"Install it with: pip install {pins}")
     if weight.hub:
         ways.append(f"Download it with: polydub engines pull {weight.name}")
+    if weight.terms:
+        ways.append(_terms_hint(weight))
     return "; or ".join(ways) or f"Get it from {weight.upstream}."
+
+
+def _terms_hint(weight: Weight) -> str:
+    return (
+        f"Accept the terms at {weight.terms} with your own account, make a token that may read it, "
+        "and set HF_TOKEN to it"
+    )
 
 
 def _missing(weight: Weight) -> EngineError:

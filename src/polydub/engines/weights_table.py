@@ -21,7 +21,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PinnedFile:
-    """One file of a weight, named as on the hub; ``parts`` of packages are joined in order."""
+    """One file of a weight, named as on the hub; ``parts`` of packages are joined in order.
+
+    Without ``sha256`` the file is not pinned: it is what the hub holds, see
+    :mod:`polydub.engines.weights_hub`.
+    """
 
     name: str
     sha256: str
@@ -34,7 +38,8 @@ class Weight:
 
     ``mirror`` is true when the package that carries it was not published by the model's authors.
     ``pip`` are the requirements that install it; ``hub`` names it on the model hub, at
-    ``revision`` or at its newest one: the checksum decides either way.
+    ``revision`` or at its newest one: the checksum decides either way. ``terms`` is the page where
+    the authors' terms must be accepted before the hub gives it.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Weight:
     hub: str = ""
     revision: str = ""
     note: str = ""
+    terms: str = ""
 
     @property
     def joined(self) -> bool:
@@ -205,5 +211,5 @@ _WEIGHTS = (
     ),
 )
 
-WEIGHTS: dict[str, Weight] = {weight.name: weight for weight in _WEIGHTS}
-"""Every weight by name."""
+PINNED: dict[str, Weight] = {weight.name: weight for weight in _WEIGHTS}
+"""Every weight that packages carry, by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from polydub.model import Samples, Span, Transcript, Waveform, Word, to_seconds
 
 RATE = 16000
 PACKAGED = "whisper-base"
+LARGE = "whisper-large-v3"
+TURBO = "whisper-turbo"
 PIECE_S = 300  # audio is handed over in pieces: features of a whole film would not fit in memory
 SEARCH_S = 30  # a piece ends at the quietest moment of its last 30 s
 WINDOW_S = 30  # Whisper's own window
@@ -53,7 +55,11 @@ class WhisperOptions:
 
 
 class FasterWhisper:
-    """Any CTranslate2 Whisper model: the packaged base, a folder, or one in the hub's cache."""
+    """Any CTranslate2 Whisper model: a weight of ours, a folder, or one in the hub's cache.
+
+    ``model`` is ``None`` for the first of the engine's own weights. Raises ``EngineError`` DUB-E204
+    when it is not here, DUB-E205 when it cannot be read.
+    """
 
     capabilities = Capabilities(
         kind="recognize",
@@ -72,12 +78,13 @@ class FasterWhisper:
     def __init__(
         self,
         *,
-        model: str | Path = PACKAGED,
+        model: str | Path | None = None,
         device: str = "cpu",
         compute: str = "int8",
         threads: int = 0,
         options: WhisperOptions | None = None,
     ) -> None:
+        model = model or self.capabilities.weights[0]
         self._model = _load(str(model), device=device, compute=compute, threads=threads)
         self._options = options or WhisperOptions()
 
@@ -158,6 +165,49 @@ class FasterWhisper:
                 votes[code] = votes.get(code, 0.0) + probability / len(windows)
         best = max(sorted(votes), key=lambda code: votes[code])
         return best, votes[best]
+
+
+class WhisperLargeV3(FasterWhisper):
+    """Whisper large-v3: 1.5 billion parameters, 3 GB of memory as 8 bits."""
+
+    capabilities = replace(
+        FasterWhisper.capabilities,
+        name=LARGE,
+        summary="Whisper large-v3 through faster-whisper, words with times",
+        weights=(LARGE,),
+        gpu=True,
+    )
+
+    def __init__(self, *, device: str = "auto", compute: str = "auto", **options: Any) -> None:
+        device, compute = _where(device, compute)
+        super().__init__(device=device, compute=compute, **options)
+
+
+class WhisperTurbo(FasterWhisper):
+    """Whisper large-v3-turbo: the same ears with 4 instead of 32 decoder layers."""
+
+    capabilities = replace(
+        FasterWhisper.capabilities,
+        name=TURBO,
+        summary="Whisper large-v3-turbo through faster-whisper, words with times",
+        weights=(TURBO,),
+        gpu=True,
+    )
+
+    def __init__(self, *, device: str = "auto", compute: str = "auto", **options: Any) -> None:
+        device, compute = _where(device, compute)
+        super().__init__(device=device, compute=compute, **options)
+
+
+def _where(device: str, compute: str) -> tuple[str, str]:
+    """``(device, compute)``: on a GPU in 16 bits where there is one, else on the CPU in 8 bits."""
+    import ctranslate2
+
+    if device == "auto":
+        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    if compute == "auto":
+        compute = "int8" if device == "cpu" else "float16"
+    return device, compute
 
 
 def whisper_code(language: str, known: Sequence[str]) -> str:
@@ -257,11 +307,9 @@ def _ticker(
 
 def _model_folder(model: str) -> str:
     """A folder with the model, or the name to look up in the hub's cache."""
-    if model == PACKAGED:
-        from polydub.engines import weights
+    from polydub.engines import weights
 
-        return str(weights.find(PACKAGED).path)
-    return model
+    return str(weights.find(model).path) if model in weights.WEIGHTS else model
 
 
 def _load(model: str, *, device: str, compute: str, threads: int) -> Any:
@@ -279,7 +327,8 @@ def _load(model: str, *, device: str, compute: str, threads: int) -> Any:
     except (LocalEntryNotFoundError, HFValidationError, ValueError) as error:
         raise EngineError(
             f"The Whisper model '{model}' is neither a folder nor in the hub's cache.",
-            hint=f"Fetch it with: polydub engines pull whisper --model {model}",
+            hint="Give a folder that holds model.bin, or use one of the engines whisper, "
+            f"{TURBO} and {LARGE} (polydub engines pull {TURBO}).",
             code="DUB-E204",
         ) from error
     except RuntimeError as error:

@@ -334,9 +334,11 @@ def pull(name: o.EngineName) -> None:
 
     console = Console(highlight=False)
     for weight in _weights_of(name):
+        known = weights.WEIGHTS[weight]
+        console.print(f"{weight} from {known.upstream}: [bold]{known.licence}[/] {known.note}")
         with console.status(f"downloading {weight}"):
             file = weights.pull(weight)
-        console.print(f"[green]✓[/] {weight}: {file.path} ({weights.WEIGHTS[weight].licence})")
+        console.print(f"[green]✓[/] {weight}: {file.path} ({known.licence})")
 
 
 def _weights_of(name: str) -> tuple[str, ...]:

@@ -181,6 +181,9 @@ def engine_rows(engines: Sequence[EngineInfo], origins: dict[str, str]) -> list[
                 gpu=known.gpu,
                 draft=known.draft,
                 extra=known.extra,
+                clones=known.clones,
+                pace=known.pace if known.kind == "speak" else "",
+                noncommercial=known.noncommercial,
             )
         row["ready"] = not (engine.problem or row["missing_packages"] or row["missing_weights"])
         rows.append(row)
@@ -215,15 +218,25 @@ def show_engines(console: Console, rows: Sequence[dict[str, Any]]) -> None:
             _languages(row.get("languages", [])),
             escape(row.get("code_licence", "?")),
             escape(row.get("weights_licence") or "–"),
-            ", ".join(flag for flag in ("network", "gpu", "draft") if row.get(flag)),
+            _notes(row),
         )
         previous = row["kind"]
     console.print(table)
-    console.print("[dim]* default. Choose with --engine kind=name. draft: check what it makes.[/]")
+    console.print(
+        "[dim]* default. Choose with --engine kind=name. draft: check what it makes.\n"
+        "clones: speaks in the original speaker's voice; ask for consent before you publish.[/]"
+    )
     for row in rows:
         if not row["ready"]:
             state = escape(engine_state(row))
             console.print(f"[yellow]✗[/] [bold]{row['kind']}.{escape(row['name'])}[/] {state}")
+
+
+def _notes(row: dict[str, Any]) -> str:
+    notes = [flag for flag in ("network", "gpu", "draft", "clones") if row.get(flag)]
+    if row.get("noncommercial"):
+        notes.append("[bold red]no commercial use[/]")
+    return ", ".join(notes)
 
 
 def _languages(tags: Sequence[str]) -> str:
