@@ -113,9 +113,10 @@ def load(kind: str, name: str, **options: Any) -> Any:
     missing = missing_requirements(cls.capabilities)
     if missing:
         extra = cls.capabilities.extra or "offline"
+        hint = f'Install it in the checkout: pip install -c constraints.txt -e ".[{extra}]"'
         raise EngineError(
             f"The {kind} engine '{name}' needs {', '.join(missing)}, which is not installed.",
-            hint=f'Install it in the checkout: pip install -c constraints.txt -e ".[{extra}]"',
+            hint=cls.capabilities.install or hint,
             code="DUB-E202",
         )
     return cls(**options)

@@ -65,10 +65,10 @@ def timed(symbols: str, durations: Sequence[int], samples: Samples) -> Spoken:
     (``len(symbols) + 2``). The phones cover the result without gaps or overlap.
     """
     edges = np.concatenate([[0], np.cumsum(durations, dtype=np.int64)]) * FRAME - LEAD
-    level = _level(samples)
-    first, last = _sounding(level, len(samples))
-    merged = _merge(symbols, edges[1:-1])
-    silences = _quiet(level)
+    level = loudness(samples)
+    first, last = sounding(level, len(samples))
+    merged = merged_phones(symbols, edges[1:-1])
+    silences = quiet_steps(level)
     phones: list[tuple[str, int, int]] = []
     for symbol, start, end in merged:
         start, end = (int(min(max(edge, first), last)) - first for edge in (start, end))
@@ -111,7 +111,7 @@ def foreseen_phones(
     first = max(0, int(edges[1]))
     length = expected_samples(symbols, list(durations))
     phones: list[tuple[str, int, int]] = []
-    for symbol, start, end in _merge(symbols, edges[1:-1]):
+    for symbol, start, end in merged_phones(symbols, edges[1:-1]):
         start, end = (min(max(int(edge) - first, 0), length) for edge in (start, end))
         if end <= start:
             continue
@@ -145,7 +145,7 @@ def as_phones(spoken: Spoken) -> tuple[Phone, ...]:
     )
 
 
-def _merge(symbols: str, edges: npt.NDArray[np.int64]) -> list[tuple[str, int, int]]:
+def merged_phones(symbols: str, edges: npt.NDArray[np.int64]) -> list[tuple[str, int, int]]:
     """Join stress, length and tone marks to their phones; neighbouring pauses become one."""
     merged: list[tuple[str, int, int]] = []
     pending: int | None = None
@@ -165,7 +165,7 @@ def _merge(symbols: str, edges: npt.NDArray[np.int64]) -> list[tuple[str, int, i
     return merged
 
 
-def _level(samples: Samples) -> npt.NDArray[np.float64]:
+def loudness(samples: Samples) -> npt.NDArray[np.float64]:
     """Loudness of every 5 ms in dB below the loudest."""
     n = max(1, -(-len(samples) // _HOP))
     padded = np.zeros(n * _HOP, np.float64)
@@ -175,7 +175,7 @@ def _level(samples: Samples) -> npt.NDArray[np.float64]:
     return found
 
 
-def _quiet(level: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def quiet_steps(level: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which 5 ms steps lie inside at least 40 ms of quiet: shorter ones are stop closures."""
     quiet = np.concatenate([[False], level < -_QUIET_DB + 8, [False]]).astype(np.int8)
     found = np.zeros(len(level), bool)
@@ -185,7 +185,7 @@ def _quiet(level: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _sounding(level: npt.NDArray[np.float64], n: int) -> tuple[int, int]:
+def sounding(level: npt.NDArray[np.float64], n: int) -> tuple[int, int]:
     """First and last sample to keep; everything when nothing sounds."""
     loud = np.flatnonzero(level > -_QUIET_DB - 4)
     if not len(loud) or n == 0:
