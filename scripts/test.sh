@@ -2,7 +2,7 @@
 # Sets up and passes the tests, inside the active virtual environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python -m pip install --quiet -c constraints.txt -e ".[offline,test]"
+python -m pip install --quiet -c constraints.txt -e ".[offline,funcineforge,test]"
 ruff check .
 ruff format --check .
 mypy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,3 +20,15 @@ def _registry_is_restored() -> Iterator[None]:
     yield
     registry._registered.clear()
     registry._registered.update(before)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How near the parity tests came to what was recorded."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, ())]
+    rows = [row for r in reports for name, row in r.user_properties if name == "parity"]
+    if not rows:
+        return
+    terminalreporter.section("parity: largest difference reached, and what is allowed")
+    for name, reached, tolerance in sorted(rows):
+        allowed = f"{tolerance:.0e}" if tolerance else "exact"
+        terminalreporter.write_line(f"{name:52} {reached:9.2e}  {allowed:>6}")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from polydub.engines import weights
-from polydub.engines.diarize.fbank import FRAME, RATE, fbank
 from polydub.engines.diarize.silero import SileroVad, VadOptions
+from polydub.media.fbank import FRAME, RATE, fbank
 from polydub.model import Span, Turn, Waveform
 
 SENKO_VAD = VadOptions(onset=0.55, offset=0.4, shortest_s=0.25, pause_s=0.1, pad_s=0.03)

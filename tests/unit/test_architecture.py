@@ -23,7 +23,10 @@ FILE_LINES = 600
 OVERSIZED: frozenset[str] = frozenset()
 """Files or ``file:function`` that may exceed the budget. May only shrink."""
 
-HEAVY = ("torch", "mediapipe", "onnxruntime", "faster_whisper", "dlib", "scipy", "av", "cv2")
+HEAVY = (
+    *("torch", "transformers", "mediapipe", "onnxruntime", "faster_whisper", "dlib", "scipy"),
+    *("av", "cv2"),
+)
 """Nothing of this may load with ``import polydub`` or ``polydub --help``."""
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {

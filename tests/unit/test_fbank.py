@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from polydub.engines.diarize import fbank as front
-from polydub.engines.diarize.fbank import N_MELS, RATE, fbank, log_mel, n_frames
+from polydub.media import fbank as front
+from polydub.media.fbank import N_MELS, RATE, fbank, log_mel, n_frames
 
 
 def tone(hertz: float, seconds: float = 0.5) -> np.ndarray:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from polydub.engines.diarize.fbank import FRAME, RATE, STEP, fbank, n_frames
 from polydub.engines.diarize.print_slope import print_and_slope
 from polydub.engines.protocols import Capabilities
 from polydub.errors import EngineError
+from polydub.media.fbank import FRAME, RATE, STEP, fbank, n_frames
 from polydub.model import Samples, Voiceprint, Waveform
 
 SHORTEST = 0.4  # seconds; shorter audio is repeated up to this length

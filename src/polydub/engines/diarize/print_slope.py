@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from polydub.engines.diarize import fbank
+from polydub.media import fbank
 from polydub.model import Samples, Voiceprint
 
 
@@ -16,7 +16,7 @@ def print_and_slope(
     """The voiceprint of mono 16 kHz ``samples`` and the derivative ``[n]`` of ``print @ towards``.
 
     ``samples`` must hold a frame (25 ms) or more. The features are those of
-    :func:`polydub.engines.diarize.fbank.fbank`, in single precision.
+    :func:`polydub.media.fbank.fbank`, in single precision.
     """
     sound = torch.from_numpy(np.ascontiguousarray(samples, np.float32)).requires_grad_()
     output = network(_features(torch, sound)[None])[0]
