@@ -47,7 +47,7 @@ class Dit(nn.Module):
         ``conditions`` are prompt mel, mu and speaker, each ``[batch, frames, 80]`` (or one frame).
         ``mask`` ``[batch, frames]`` is true where a frame is real.
         """
-        told = self.time_embed(time.to(x.dtype))
+        told = self.time_embed(time, x.dtype)
         h = self.input_embed(x, *conditions)
         angles = self.rotary_embed(h.shape[1], h.device)
         seen = self._visible(h.shape[1], mask, mask_type, h.device)
@@ -80,13 +80,16 @@ class _TimeEmbedding(nn.Module):
         super().__init__()
         self.time_mlp = nn.Sequential(nn.Linear(TIME_WIDTH, dim), nn.SiLU(), nn.Linear(dim, dim))
 
-    def forward(self, time: Tensor) -> Tensor:
-        """``[batch, dim]`` for times ``[batch]`` between 0 and 1."""
+    def forward(self, time: Tensor, dtype: torch.dtype) -> Tensor:
+        """``[batch, dim]`` for float32 times ``[batch]`` between 0 and 1.
+
+        Phases reach 1000 rad: half precision would lose them.
+        """
         half = TIME_WIDTH // 2
         steps = torch.arange(half, device=time.device, dtype=torch.float32)
         frequencies = torch.exp(steps * -(math.log(10_000.0) / (half - 1)))
         phases = TIME_SCALE * time.float()[:, None] * frequencies
-        return self.time_mlp(torch.cat([phases.sin(), phases.cos()], dim=-1).to(time.dtype))
+        return self.time_mlp(torch.cat([phases.sin(), phases.cos()], dim=-1).to(dtype))
 
 
 class _InputEmbedding(nn.Module):

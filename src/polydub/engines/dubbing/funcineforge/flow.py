@@ -164,7 +164,7 @@ class Flow(nn.Module):
             conditions = tuple(torch.cat([c, torch.zeros_like(c)]) for c in conditions)  # type: ignore[assignment]
             x = torch.cat([x, x])
             mask = None if mask is None else torch.cat([mask, mask])
-        times = torch.full((len(x),), time, device=x.device, dtype=self.dtype)
+        times = torch.full((len(x),), time, device=x.device)
         velocity = self.dit_model(
             x.to(self.dtype), conditions, times, mask=mask, mask_type=options.mask
         ).float()
