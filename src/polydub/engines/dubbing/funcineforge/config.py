@@ -220,7 +220,7 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     """``value`` as ``hint`` asks for it. Raises ``EngineError`` for another type."""
     if is_dataclass(hint) and isinstance(value, Mapping):
         return config_from(hint, value, where)  # type: ignore[arg-type]
-    options = get_args(hint)
+    options = [choice for option in get_args(hint) for choice in get_args(option) or (option,)]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint) and not _is_flag_for_number(hint, value):

@@ -5,8 +5,8 @@ Parameter names are those of the public checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -97,17 +97,19 @@ class SpeechLm(nn.Module):
         options: LmDecoding | None = None,
         *,
         seeds: Sequence[int] | None = None,
+        plans: Sequence[Plan] | None = None,
     ) -> list[Written]:
-        """What the model says to each prompt; ``seeds`` (default 0) are one a prompt.
+        """What the model says to each prompt; ``seeds`` (default 0) and ``plans`` are one a prompt.
 
         A prompt's tokens do not depend on those beside it but for the rounding of batched
         arithmetic. Raises ``EngineError`` as :func:`.sampling.pick` does.
         """
         options = options or LmDecoding()
         seeds = list(seeds) if seeds is not None else [0] * len(prompts)
-        if len(seeds) != len(prompts):
-            raise EngineError("One seed a prompt is needed.")
-        writers = [_Writer(options, seed) for seed in seeds]
+        plans = list(plans) if plans is not None else [Plan()] * len(prompts)
+        if not len(seeds) == len(plans) == len(prompts):
+            raise EngineError("One seed and one plan a prompt are needed.")
+        writers = [_Writer(options, seed, plan) for seed, plan in zip(seeds, plans, strict=True)]
         for _ in self._steps(prompts, writers, options):
             pass
         return [Written(tuple(writer.said), writer.ended) for writer in writers]
@@ -115,7 +117,7 @@ class SpeechLm(nn.Module):
     def stream(self, prompt: Prompt, options: LmDecoding | None = None, *, seed: int = 0) -> Any:
         """The tokens of one prompt, one after the other, as :meth:`tokens` gives them."""
         options = options or LmDecoding()
-        writer = _Writer(options, seed)
+        writer = _Writer(options, seed, Plan())
         for _ in self._steps([prompt], [writer], options):
             if not writer.ended:
                 yield writer.said[-1]
@@ -130,7 +132,7 @@ class SpeechLm(nn.Module):
         inputs, mask = _left_padded([self.embed(prompt) for prompt in prompts])
         feed = _Cached(self, mask) if options.cache else _Whole(self, mask)
         hidden = feed(inputs)
-        for step in range(options.max_length):
+        for step in range(max(writer.most for writer in writers)):
             logp = self.codec_head(hidden).float().log_softmax(-1)
             for row, writer in enumerate(writers):
                 writer.write(logp[row], self.dtype)
@@ -149,18 +151,37 @@ class Written:
     ended: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is settled before a prompt is answered; nothing by default, as in the release.
+
+    ``said`` maps positions to tokens that are said there whatever the model would say. ``length``
+    is the exact number of tokens.
+    """
+
+    said: Mapping[int, int] = field(default_factory=dict)
+    length: int | None = None
+
+
 class _Writer:
     """One row of a batch: what was said, and whether it goes on."""
 
-    def __init__(self, options: LmDecoding, seed: int) -> None:
+    def __init__(self, options: LmDecoding, seed: int, plan: Plan) -> None:
         self._options = options
+        self._plan = plan
+        self._least = options.min_length if plan.length is None else plan.length
+        self._most = options.max_length if plan.length is None else plan.length
         self._generator = generator_of(seed)
         self.said: list[int] = []
         self.ended = False
 
     @property
+    def most(self) -> int:
+        return self._most
+
+    @property
     def done(self) -> bool:
-        return self.ended or len(self.said) >= self._options.max_length
+        return self.ended or len(self.said) >= self._most
 
     @property
     def last(self) -> int:
@@ -171,9 +192,12 @@ class _Writer:
         """Draw the next token from log-probabilities ``[units]``, which are changed."""
         if self.done:
             return
-        options = self._options
+        options, place = self._options, len(self.said)
+        if place in self._plan.said:
+            self.said.append(self._plan.said[place])
+            return
         never = list(options.avoid)
-        if len(self.said) < options.min_length:
+        if place < self._least:
             never.append(EOS)
         if never:
             logp[never] = NEVER.get(dtype, NEVER[torch.float32])

@@ -1,0 +1,146 @@
+"""The engine ``dubbing=funcineforge``: a scene in, its speech out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from polydub.engines.dubbing.funcineforge.config import RATE, TOKENS_PER_SECOND, Dtype
+from polydub.engines.protocols import Capabilities, Scene, SceneSpeech
+from polydub.errors import EngineError
+from polydub.model import Waveform
+
+VOICES = "camplus.onnx"
+FACES = "face_recog_ir101.onnx"
+SHORTEST_FRAMES = 50
+"""The model does not end before 2 s: shorter scenes are given that much room."""
+WITHOUT_SPACES = ("zh", "ja", "th", "lo", "my", "km", "yue")
+
+
+class FunCineForge:
+    """Tongyi Lab's dubbing model of 0.5 billion parameters, for Chinese and English.
+
+    ``path`` is the checkpoint's folder (else ``$POLYDUB_WEIGHT_FUNCINEFORGE``, else the hub's
+    cache). ``device`` is ``"auto"``, ``"cpu"`` or ``"cuda"``. ``options`` are those of
+    :class:`.clip.ClipOptions`; their defaults are what the released program does.
+    """
+
+    capabilities = Capabilities(
+        kind="dubbing",
+        name="funcineforge",
+        version="1",
+        summary="Fun-CineForge: scenes in cloned voices, timed by text, turns and faces",
+        code_licence="Apache-2.0",
+        weights_licence="see the model card (released for research)",
+        languages=("zh", "en"),
+        rate=RATE,
+        gpu=True,
+        requires=("torch", "transformers", "safetensors", "regex", "onnxruntime"),
+        extra="funcineforge",
+    )
+
+    def __init__(
+        self,
+        *,
+        path: str | Path | None = None,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        dtype: Dtype = "float32",
+        compiled: bool = False,
+        **options: Any,
+    ) -> None:
+        from polydub.engines.dubbing.funcineforge.checkpoint import (
+            TEXT,
+            find_checkpoint,
+            load_networks,
+            missing,
+        )
+        from polydub.engines.dubbing.funcineforge.clip import ClipMaker, ClipOptions
+        from polydub.engines.dubbing.funcineforge.config import config_from
+        from polydub.engines.dubbing.funcineforge.inputs import FaceEmbedder, XVectors
+        from polydub.engines.dubbing.funcineforge.tokenizer import load_tokenizer
+
+        chosen = config_from(ClipOptions, options, "dubbing=funcineforge")
+        checkpoint = find_checkpoint(Path(path) if path else None)
+        voices, faces = checkpoint.file(VOICES), checkpoint.file(FACES)
+        if voices is None:
+            raise missing(f"{checkpoint.model} holds no {VOICES}.")
+        tokenizer = load_tokenizer(checkpoint.root / TEXT, checkpoint.model)
+        networks = load_networks(checkpoint, device=_device(device), dtype=dtype)
+        if compiled:
+            networks.flow.dit_model.compile(dynamic=True)
+        self._maker = ClipMaker(networks, tokenizer.prompt, chosen)
+        self._xvectors = XVectors(voices)
+        self._faces = FaceEmbedder(faces) if faces else None
+        self.most_voices = 39 if chosen.speakers == "turns" else 1
+
+    def dub(self, scene: Scene) -> SceneSpeech:
+        """The scene's speech at 24 kHz.
+
+        Raises ``EngineError`` for a scene without lines or without the voices that it needs.
+        """
+        if not scene.lines:
+            raise EngineError("A scene without lines cannot be dubbed.")
+        clip, notes = self._clip(scene)
+        options = self._maker.options
+        seed = options.seed + scene.attempt * max(1, options.candidates)
+        sound = self._maker.with_options(replace(options, seed=seed)).make(clip)
+        if not sound.ended and options.silence != "forced":
+            notes.append("the model did not come to an end by itself")
+        return SceneSpeech(Waveform(sound.samples, RATE), tuple(notes))
+
+    def _clip(self, scene: Scene) -> tuple[Any, list[str]]:
+        from polydub.engines.dubbing.funcineforge.clip import Clip, ClipTurn
+        from polydub.engines.dubbing.funcineforge.sequence import Faces, TurnTag
+
+        notes: list[str] = []
+        numbers: dict[str, int] = {}
+        for line in scene.lines:
+            numbers.setdefault(line.speaker, len(numbers) + 1)
+        turns = tuple(
+            ClipTurn(
+                TurnTag(
+                    float(line.span.start - scene.span.start),
+                    float(line.span.duration),
+                    numbers[line.speaker],
+                    line.gender or "",
+                    line.age or "",
+                ),
+                line.text,
+            )
+            for line in sorted(scene.lines, key=lambda line: (line.span, line.id))
+        )
+        faces = Faces.none()
+        if self._faces is not None:
+            faces = self._faces.faces(scene.faces, scene.span.start)
+        elif scene.faces:
+            notes.append(f"faces are not heeded: the checkpoint holds no {FACES}")
+        clip = Clip(
+            scene=_kind(scene, len(numbers)),
+            turns=turns,
+            frames=max(SHORTEST_FRAMES, int(scene.span.duration * TOKENS_PER_SECOND)),
+            xvectors={
+                number: self._xvectors.of(scene.references[name])
+                for name, number in numbers.items()
+                if name in scene.references
+            },
+            faces=faces,
+            clue=scene.clue,
+            spaced=scene.language.split("-")[0] not in WITHOUT_SPACES,
+        )
+        return clip, notes
+
+
+def _kind(scene: Scene, voices: int) -> str:
+    """The model's word for a scene: by how many speak, and whether they are part of it."""
+    if scene.narrated:
+        return "narration"
+    return {1: "monologue", 2: "dialogue"}.get(voices, "many")
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
