@@ -22,6 +22,7 @@ ANALYSING = (
     *("voiceprint", "active-speaker"),
 )
 DUBBING = ("speak", "convert")
+"""What speaks line by line; a dubbing engine needs neither."""
 
 
 def check_request(run: Run, outputs: Mapping[str, Path], *, overwrite: bool) -> None:
@@ -29,8 +30,9 @@ def check_request(run: Run, outputs: Mapping[str, Path], *, overwrite: bool) -> 
     require_writable(run.project.root, hint="Give another folder with --project.")
     for language, path in outputs.items():
         check_output(run.project, path, overwrite=overwrite)
-        check_engines(run, DUBBING, language)
-        _check_voice_language(run, language)
+        kinds = ("dubbing",) if run.options.dubs_scenes else DUBBING
+        check_engines(run, kinds, language)
+        _check_voice_language(run, kinds[0], language)
     if outputs and run.options.lips:
         check_engines(run, ("lips",))
     check_other_language(run, outputs)
@@ -75,9 +77,9 @@ def given_translation(run: Run, language: str, rate: Fraction | None = None) -> 
     return read_translation(path, language, rate=rate)
 
 
-def _check_voice_language(run: Run, language: str) -> None:
+def _check_voice_language(run: Run, kind: str, language: str) -> None:
     """Raise ``EngineError`` DUB-E203 when the voice engine does not speak ``language``."""
-    known = run.engines.capabilities("speak").languages
+    known = run.engines.capabilities(kind).languages
     tags = {tag.lower() for tag in known}
     if (
         not known
@@ -85,10 +87,10 @@ def _check_voice_language(run: Run, language: str) -> None:
         or language.split("-")[0].lower() in {tag.split("-")[0] for tag in tags}
     ):
         return
-    name = run.engines.name("speak")
+    name = run.engines.name(kind)
     raise EngineError(
         f"The voice engine '{name}' does not speak '{language}'.",
-        hint=f"It speaks: {', '.join(known)}. Choose another with --engine speak=NAME.",
+        hint=f"It speaks: {', '.join(known)}. Choose another with --engine {kind}=NAME.",
         code="DUB-E203",
     )
 
@@ -101,6 +103,9 @@ def check_engines(run: Run, kinds: tuple[str, ...], language: str | None = None)
             registry.load(kind, info.name)  # raises with the line that installs it
         for weight in info.capabilities.weights if info.capabilities else ():
             weights.find(weight)  # raises when it is missing or damaged
+        require = getattr(registry.engine_class(kind, info.name), "require_weights", None)
+        if require is not None:
+            require()  # of engines whose weights are a folder that no checksum pins
 
 
 def licence_warnings(run: Run, language: str) -> tuple[Decision, ...]:

@@ -28,7 +28,7 @@ from polydub.pipeline.analysis import (
     separate_sound,
 )
 from polydub.pipeline.beside import Beside
-from polydub.pipeline.casting import cast_stage
+from polydub.pipeline.casting import Profiles, cast_stage
 from polydub.pipeline.checks import given_translation, licence_warnings
 from polydub.pipeline.cueing import cues_of_lines, nonverbal_sounds
 from polydub.pipeline.given import (
@@ -48,6 +48,7 @@ from polydub.pipeline.picture import Lips, PieceCache, render_lips, said_takes
 from polydub.pipeline.pinning import project_pins
 from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.run import Run
+from polydub.pipeline.scenes import scene_profiles, speak_scenes
 from polydub.pipeline.scripting import build_script, make_thumbnails, report_problems
 from polydub.pipeline.series import keep_series_voices
 from polydub.pipeline.settling import (
@@ -92,7 +93,8 @@ def analyse(run: Run, source: Source) -> Analysis:
     """
     video = source.video
     assert video is not None
-    if run.project.script_path.exists() and run.options.targets:
+    later = run.project.script_path.exists() and run.options.targets
+    if later and not run.options.dubs_scenes:
         run.engines.prepare("speak")  # a later run comes to it in a moment
     with Beside(run, lambda own: see(own, source, video)) as looking:
         sound = separate_sound(run, source, run.options.source_language)
@@ -180,14 +182,8 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     analysis, script = _translated(run, analysis, language)
     run.decide(*licence_warnings(run, language))
     run.engines.release("translate")
-    profiles, script = cast_stage(run, analysis, script, language)
-    keep_series_voices(run, script, profiles.prints)
-    choices = {x.id: x.voices[language] for x in script.cast if language in x.voices}
-    cues = cues_of_lines(run, analysis, script)
-    maker = TakeMaker(run, language, choices, profiles, cues)
-    script = choose_texts(run, script, maker, language)
-    keep_script(run, script, run.project.state.analysis_key)
-    spoken = speak_lines(run, script, maker, language)
+    speak = _by_scene if run.options.dubs_scenes else _by_line
+    script, profiles, spoken = speak(run, analysis, script, language)
     dub = mix_dub(run, analysis, script, spoken, _kept(run, analysis, script, spoken))
     said = said_takes(spoken)
     lips = render_lips(run, analysis, script, said, dub.dry) if run.options.lips else None
@@ -204,6 +200,30 @@ def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite
     run.project.save()
     files = tuple(file for _, _, path in subtitles for file in (path, path.with_suffix(".vtt")))
     return Finished(out, files, page, report, script)
+
+
+def _by_line(
+    run: Run, analysis: Analysis, script: Script, language: str
+) -> tuple[Script, Profiles, dict[str, Spoken]]:
+    """Every line in the voice that was cast for its speaker, in the wording that fits best."""
+    profiles, script = cast_stage(run, analysis, script, language)
+    keep_series_voices(run, script, profiles.prints)
+    choices = {x.id: x.voices[language] for x in script.cast if language in x.voices}
+    cues = cues_of_lines(run, analysis, script)
+    maker = TakeMaker(run, language, choices, profiles, cues)
+    script = choose_texts(run, script, maker, language)
+    keep_script(run, script, run.project.state.analysis_key)
+    return script, profiles, speak_lines(run, script, maker, language)
+
+
+def _by_scene(
+    run: Run, analysis: Analysis, script: Script, language: str
+) -> tuple[Script, Profiles, dict[str, Spoken]]:
+    """Whole scenes at once, in the voices of the original."""
+    profiles = scene_profiles(run, analysis, script)
+    cues = cues_of_lines(run, analysis, script)
+    keep_script(run, script, run.project.state.analysis_key)
+    return script, profiles, speak_scenes(run, analysis, script, profiles, cues, language)
 
 
 SURE_SOUND = 0.5

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from polydub.engines.protocols import Formality, Profanity
+from polydub.engines.protocols import KINDS, Formality, Profanity
 from polydub.engines.registry import DEFAULTS
 from polydub.errors import InputError
 from polydub.model.language import language_name, parse_language, primary, same_language
@@ -83,8 +83,8 @@ class DubOptions:
                 text = f"{option} must be one of: {', '.join(choices)}."
                 raise InputError(text, code="DUB-E108")
         for kind in self.engines:
-            if kind not in DEFAULTS:
-                known = ", ".join(DEFAULTS)
+            if kind not in KINDS:
+                known = ", ".join(KINDS)
                 raise InputError(
                     f"There is no stage '{kind}' to choose an engine for.",
                     hint=f"Known: {known}.",
@@ -133,7 +133,12 @@ class DubOptions:
         """Name of the engine of ``kind``; a translation file for ``language`` means ``given``."""
         if kind == "translate" and language in self.translations:
             return "given"
-        return self.engines.get(kind, DEFAULTS[kind])
+        return self.engines[kind] if kind in self.engines else DEFAULTS[kind]
+
+    @property
+    def dubs_scenes(self) -> bool:
+        """Whether a dubbing engine speaks whole scenes, instead of a voice engine line by line."""
+        return "dubbing" in self.engines
 
     def require_targets(self, translations: Iterable[str] = ()) -> None:
         """Raise ``InputError`` without a target, or when nobody asks for one of ``translations``.

@@ -88,7 +88,7 @@ def planned_steps(
         work = len(paid) if stage == "translate" else share
         names = [
             _translator(run, tag, untold) if kind == "translate" else run.options.engine(kind, tag)
-            for kind in kinds
+            for kind in _kinds(run, stage, kinds)
             for tag in languages or (None,)
         ]
         steps.append(
@@ -101,6 +101,13 @@ def planned_steps(
             )
         )
     return tuple(steps)
+
+
+def _kinds(run: Run, stage: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of engines that work in a stage; scenes need no cast and no voice engine."""
+    if not run.options.dubs_scenes or stage not in ("cast", "speak"):
+        return kinds
+    return ("voiceprint",) if stage == "cast" else ("dubbing",)
 
 
 def _translator(run: Run, language: str | None, untold: list[str]) -> str:

@@ -87,7 +87,10 @@ class Engines:
 
     def chosen(self, language: str) -> dict[str, str]:
         """``kind -> name@version`` of the engines behind a dub into ``language``."""
-        return {kind: self.identity(kind, language) for kind in registry.DEFAULTS}
+        scenes = self._options.dubs_scenes
+        kinds = [x for x in registry.DEFAULTS if not (scenes and x in ("speak", "convert"))]
+        kinds += ["dubbing"] if scenes else []
+        return {kind: self.identity(kind, language) for kind in kinds}
 
 
 @dataclass(slots=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 from polydub.engines.dubbing.funcineforge.config import RATE, TOKENS_PER_SECOND, Dtype
-from polydub.engines.protocols import Capabilities, Scene, SceneSpeech
+from polydub.engines.protocols import Capabilities
 from polydub.errors import EngineError
 from polydub.model import Waveform
+from polydub.model.scene import Scene, SceneSpeech
 
 VOICES = "camplus.onnx"
 FACES = "face_recog_ir101.onnx"
 SHORTEST_FRAMES = 50
 """The model does not end before 2 s: shorter scenes are given that much room."""
+ROOM_USED = Fraction(11, 10)
+"""Share of a scene's room after which the model is cut short: ten per cent can be sped up."""
 WITHOUT_SPACES = ("zh", "ja", "th", "lo", "my", "km", "yue")
 
 
@@ -74,6 +78,13 @@ class FunCineForge:
         self._faces = FaceEmbedder(faces) if faces else None
         self.most_voices = 39 if chosen.speakers == "turns" else 1
 
+    @staticmethod
+    def require_weights() -> None:
+        """Raise ``EngineError`` DUB-E204 when no checkpoint is on this machine."""
+        from polydub.engines.dubbing.funcineforge.checkpoint import find_checkpoint
+
+        find_checkpoint()
+
     def dub(self, scene: Scene) -> SceneSpeech:
         """The scene's speech at 24 kHz.
 
@@ -84,7 +95,16 @@ class FunCineForge:
         clip, notes = self._clip(scene)
         options = self._maker.options
         seed = options.seed + scene.attempt * max(1, options.candidates)
-        sound = self._maker.with_options(replace(options, seed=seed)).make(clip)
+        decoding = options.decoding
+        if scene.room is not None:
+            most = max(1, int(scene.room * ROOM_USED * TOKENS_PER_SECOND))
+            decoding = replace(
+                decoding,
+                max_length=min(decoding.max_length, most),
+                min_length=min(decoding.min_length, most // 2),
+            )
+        own = replace(options, seed=seed, decoding=decoding)
+        sound = self._maker.with_options(own).make(clip)
         if not sound.ended and options.silence != "forced":
             notes.append("the model did not come to an end by itself")
         return SceneSpeech(Waveform(sound.samples, RATE), tuple(notes))

@@ -13,11 +13,11 @@ from PIL import Image as Pictures
 
 from polydub.engines.dubbing.funcineforge.config import TOKENS_PER_SECOND
 from polydub.engines.dubbing.funcineforge.sequence import Faces, Floats
-from polydub.engines.protocols import SceneFace
 from polydub.errors import EngineError
 from polydub.media.audio import resample
 from polydub.media.fbank import FRAME, RATE, fbank
 from polydub.model import Image, Waveform
+from polydub.model.scene import SceneFace
 
 FACE_SIZE = 112
 
