@@ -111,7 +111,7 @@ def check_engines(run: Run, kinds: tuple[str, ...], language: str | None = None)
 def licence_warnings(run: Run, language: str) -> tuple[Decision, ...]:
     """One for every engine behind a dub into ``language`` whose weights are not for every use."""
     found = []
-    for kind in registry.DEFAULTS:
+    for kind in run.engines.kinds():
         known = run.engines.capabilities(kind, language)
         if known.noncommercial:
             note = (

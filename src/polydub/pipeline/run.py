@@ -85,12 +85,15 @@ class Engines:
         if self._loader is not None:
             self._loader.shutdown(wait=False, cancel_futures=True)
 
+    def kinds(self) -> list[str]:
+        """The kinds of engines that a dub needs: one that dubs scenes speaks by itself."""
+        if not self._options.dubs_scenes:
+            return list(registry.DEFAULTS)
+        return [*(x for x in registry.DEFAULTS if x not in ("speak", "convert")), "dubbing"]
+
     def chosen(self, language: str) -> dict[str, str]:
         """``kind -> name@version`` of the engines behind a dub into ``language``."""
-        scenes = self._options.dubs_scenes
-        kinds = [x for x in registry.DEFAULTS if not (scenes and x in ("speak", "convert"))]
-        kinds += ["dubbing"] if scenes else []
-        return {kind: self.identity(kind, language) for kind in kinds}
+        return {kind: self.identity(kind, language) for kind in self.kinds()}
 
 
 @dataclass(slots=True)
