@@ -11,7 +11,15 @@ from polydub.engines.recognize import whisper
 from polydub.engines.recognize.whisper import WhisperOptions
 from polydub.errors import EngineError, InputError
 from polydub.model import Span, Transcript, Waveform, Word
-from polydub.stages.transcribe import SHORTEST, clamp, in_order, join_marks, transcribe
+from polydub.stages.transcribe import (
+    SHORTEST,
+    AskOptions,
+    clamp,
+    in_order,
+    join_marks,
+    transcribe,
+    unwritten,
+)
 
 
 def word(text: str, start: str, end: str, probability: float = 0.9) -> Word:
@@ -62,6 +70,50 @@ def test_a_likely_word_outside_speech_stays_as_it_is() -> None:
     assert [w.span for w in result.transcript.words] == [Span.of(5, "5.4")]
 
 
+class ForgetfulRecognizer(FixedRecognizer):
+    """Hears the first sentence of all that it gets."""
+
+    def __init__(self, **answers: tuple[Word, ...]) -> None:
+        super().__init__(word("Hello.", "0.1", "0.6"))
+        self.answers = {float(seconds[1:]): words for seconds, words in answers.items()}
+
+    def recognize(self, audio, *, language=None, progress=None) -> Transcript:
+        known = self.answers.get(round(float(audio.duration), 2))
+        self.asked.append(language)
+        return Transcript("en", 0.9, self.words if known is None else known)
+
+
+def asked(recognizer: ForgetfulRecognizer, *speech: Span) -> list[tuple[str, float, float]]:
+    found = transcribe(recognizer, AUDIO, speech).transcript.words
+    return [(w.text, float(w.span.start), float(w.span.end)) for w in found]
+
+
+def test_speech_without_words_is_recognised_alone() -> None:
+    said = (word("How", "0.2", "0.5"), word("are", "0.5", "1"), word("after", "2.3", "2.5"))
+    recognizer = ForgetfulRecognizer(**{"s2.3": said})
+    found = asked(recognizer, Span.of(0, "0.6"), Span.of(3, 5))
+    # from 0.15 s before the speech; what lies behind its end is not its own
+    assert found == [("Hello.", 0.1, 0.6), ("How", 3.05, 3.35), ("are", 3.35, 3.85)]
+    assert recognizer.asked == [None, "en"]
+
+
+def test_an_unlikely_answer_is_not_believed() -> None:
+    recognizer = ForgetfulRecognizer(**{"s2.3": (word("Thanks.", "0.2", "0.8", 0.3),)})
+    assert asked(recognizer, Span.of(0, "0.6"), Span.of(3, 5)) == [("Hello.", 0.1, 0.6)]
+
+
+def test_short_stretches_are_not_worth_asking_about() -> None:
+    recognizer = ForgetfulRecognizer()
+    asked(recognizer, Span.of(0, 1), Span.of(3, "3.5"))
+    assert recognizer.asked == [None]
+
+
+def test_no_more_is_asked_than_the_longest_stretches() -> None:
+    spans = [Span.of(n, n + 1 + Fraction(n, 100)) for n in range(0, 40, 2)]
+    options = AskOptions(few=2)
+    assert unwritten(spans, (), Fraction(60), options) == spans[-4:]
+
+
 def test_unlikely_words_where_nobody_speaks_are_dropped_and_recorded() -> None:
     words = (
         word("Hello.", "0.1", "0.6"),
@@ -88,7 +140,7 @@ def test_without_speech_the_recogniser_is_not_asked() -> None:
 
 def test_language_is_a_standard_tag() -> None:
     recognizer = FixedRecognizer(language="iw")
-    speech = [Span.of(0, 1)]
+    speech = [Span.of(0, "0.5")]
     assert transcribe(recognizer, AUDIO, speech).transcript.language == "he"
     assert transcribe(recognizer, AUDIO, speech, language="PT_br").transcript.language == "pt-BR"
     assert recognizer.asked == [None, "pt-BR"]
