@@ -110,6 +110,11 @@ def test_first_and_last_words() -> None:
     assert near(settled(words((1, 2.9)), sound((1, 2))), (1, 2))
 
 
+def test_sound_that_the_film_cuts_off_goes_up_to_its_ends() -> None:
+    found = settled(words((0.08, 2), (3, 4.8)), sound((0, 2), (3, 5)))
+    assert near(found, (0, 2), (3, 4.99))
+
+
 def test_speech_that_was_not_recognised_stays_free() -> None:
     told = words((1, 1.3), (3.5, 4))
     assert near(settled(told, sound((1, 2), (3, 4))), (1, 1.3), (3.5, 4))

@@ -157,11 +157,14 @@ def settle_to_sound(
     """``words`` whose ends lie where the sound ends, and beginnings where it begins.
 
     ``words`` are one after the other. Between any two (and before the first, after the last) the
-    longest quiet within reach of either moves it; without one it stays. Order holds, words do not
-    come to overlap, and none is cut to less than 20 ms.
+    longest quiet within reach of either moves it; without one it stays. What sounds up to an end of
+    the film is cut off there. Order holds, words do not come to overlap, and none is cut to less
+    than 20 ms.
     """
     chosen = options or EdgeOptions()
-    pauses = spans_where(quiet)
+    film = Span(Fraction(0), max(0, len(quiet) - 1) * FRAME)  # the last frame may be a part of one
+    ends_of_film = [Span(film.start, film.start), Span(film.end, film.end)]
+    pauses = sorted([*spans_where(quiet), *ends_of_film])
     settled = list(words)
     at = 0
     for after in range(len(words) + 1):
