@@ -24,7 +24,7 @@ from polydub.stages.word_times import settle_words, speech_edges
 
 EMPTY = np.zeros(0, np.float32)
 HEARING = ("separate", "segment", "vad", "recognize")
-WORDS = "2"
+WORDS = "3"
 """Part of a transcript's key: raise it when the words, their times or where speech is change."""
 
 
