@@ -17,6 +17,7 @@ from polydub.interfaces.cli import options as o
 from polydub.interfaces.cli import pin_options as p
 from polydub.interfaces.cli import tables, texts
 from polydub.interfaces.cli.progress import progress
+from polydub.interfaces.cli.train import train_app
 
 
 class EdgeGroup(TyperGroup):
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 engines_app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
 app.add_typer(engines_app, name="engines", help=texts.ENGINES)
+app.add_typer(train_app, name="train", help=texts.TRAIN)
 
 
 @app.command(help=texts.DUB, epilog=texts.EPILOG)

@@ -153,4 +153,12 @@ DOCTOR = """Check this machine: Python, memory, disk, every engine's packages an
 Exit code 0 when the default engines can all run, 1 when something is missing.
 """
 
+TRAIN = "Teach a model from samples of your own."
+
+TRAIN_FUNCINEFORGE = """Train Fun-CineForge's language model or flow.
+
+SAMPLES is a JSONL file in its format (docs/funcineforge.md). The result is a checkpoint that the
+engine `dubbing=funcineforge` loads; the same command goes on with a run that was stopped.
+"""
+
 VERSION = "Show the version."

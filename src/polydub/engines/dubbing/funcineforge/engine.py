@@ -70,7 +70,7 @@ class FunCineForge:
         if voices is None:
             raise missing(f"{checkpoint.model} holds no {VOICES}.")
         tokenizer = load_tokenizer(checkpoint.root / TEXT, checkpoint.model)
-        networks = load_networks(checkpoint, device=_device(device), dtype=dtype)
+        networks = load_networks(checkpoint, device=device_of(device), dtype=dtype)
         if compiled:
             networks.flow.dit_model.compile(dynamic=True)
         self._maker = ClipMaker(networks, tokenizer.prompt, chosen)
@@ -158,7 +158,8 @@ def _kind(scene: Scene, voices: int) -> str:
     return {1: "monologue", 2: "dialogue"}.get(voices, "many")
 
 
-def _device(wanted: str) -> str:
+def device_of(wanted: str) -> str:
+    """The device that ``"auto"`` means here: CUDA when there is one."""
     if wanted != "auto":
         return wanted
     import torch

@@ -1,0 +1,132 @@
+"""Speed and memory of Fun-CineForge at the release's sizes, with random weights.
+
+    python benchmarks/funcineforge.py [--dtype float32] [--device cpu] [--threads 2] [--tokens 50]
+
+Prints one JSON object: tokens a second with the key/value cache and in a plain run that reads
+everything again for each token (same process, same prompt, same tokens), real-time factors of flow
+and vocoder, time of a batch of two, peak memory. Random weights take the same time as real ones;
+what they say is noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from polydub.engines.dubbing.funcineforge.config import LmDecoding, ModelConfig
+from polydub.engines.dubbing.funcineforge.flow import Flow
+from polydub.engines.dubbing.funcineforge.lm import Plan, SpeechLm
+from polydub.engines.dubbing.funcineforge.sequence import Faces, TurnTag, build_prompt
+from polydub.engines.dubbing.funcineforge.vocoder import Vocoder
+
+TEXT = 68
+"""Tokens of clue and text: those of a monologue of 5.7 s in the model's demo data."""
+
+
+def networks(device: str, dtype: torch.dtype) -> tuple[SpeechLm, Flow, Vocoder]:
+    """Full-size networks; weights are small random numbers."""
+    config = ModelConfig()
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            lm, flow = SpeechLm(config.lm).eval(), Flow(config.flow).eval()
+    finally:
+        torch.set_default_dtype(before)
+    return lm, flow, Vocoder(config.vocoder).to(device).eval()
+
+
+def prompt(frames: int) -> Any:
+    random = np.random.default_rng(0)
+    faces = Faces(
+        random.standard_normal((frames // 5, 512)).astype(np.float32) * 20,
+        np.arange(0, frames // 5 * 5, 5),
+    )
+    return build_prompt(
+        random.integers(0, 151_000, TEXT).tolist(),
+        scene="独白",
+        turns=(TurnTag(0.0, frames / 25, 1, "male", "adult"),),
+        faces=faces,
+        length=frames,
+    )
+
+
+def timed(device: str, work: Callable[[], Any]) -> float:
+    """Seconds of ``work``."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    begun = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def peak_gib(device: str) -> dict[str, float]:
+    found = {"peak_rss_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+    if device == "cuda":
+        found["peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+    return found
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All figures of one configuration."""
+    device, seconds = options.device, options.tokens / 25
+    lm, flow, vocoder = networks(device, getattr(torch, options.dtype))
+    asked = prompt(options.tokens)
+    decoding = LmDecoding(sampling=False)
+
+    def write(count: int, *, rows: int = 1, cache: bool = True) -> float:
+        own = LmDecoding(sampling=False, cache=cache)
+        plans = [Plan(length=count)] * rows
+        return timed(device, lambda: lm.tokens([asked] * rows, own, plans=plans))
+
+    write(2)  # first calls allocate
+    prefill = write(1)
+    cached = (write(options.tokens) - prefill) / (options.tokens - 1)
+    plain = (write(options.plain, cache=False) - write(1, cache=False)) / (options.plain - 1)
+    two = (write(options.tokens, rows=2) - write(1, rows=2)) / (options.tokens - 1) / 2
+    said = [(37 * n) % 6561 for n in range(options.tokens)]
+    speaker = flow.speaker(torch.ones(192, device=device))
+    mels: list[Any] = []
+    flow_s = timed(device, lambda: mels.extend(flow.mels([said], [speaker])))
+    sound_s = timed(device, lambda: vocoder.sound(mels[0]))
+    return {
+        **vars(options),
+        "prompt": asked.length,
+        "prefill_s": prefill,
+        "tokens_per_s": 1 / cached,
+        "tokens_per_s_batch_of_two": 1 / two,
+        "tokens_per_s_plain": 1 / plain,
+        "faster_than_plain": plain / cached,
+        "rtf_lm": (prefill + cached * (options.tokens - 1)) / seconds,
+        "rtf_flow": flow_s / seconds,
+        "rtf_vocoder": sound_s / seconds,
+        "sampling": decoding.sampling,
+        **peak_gib(device),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tokens", type=int, default=100, help="tokens of 40 ms that are written")
+    parser.add_argument("--plain", type=int, default=8, help="tokens of the run without a cache")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    found = measure(options)
+    print(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}))
+
+
+if __name__ == "__main__":
+    main()
