@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
@@ -33,6 +33,7 @@ from polydub.project.folder import Project, require_writable
 
 if TYPE_CHECKING:
     from polydub.model import Script
+    from polydub.pipeline.dataset import DatasetRequest, FilmSheet
     from polydub.pipeline.other_sound import MovedLine
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "PlannedStep",
     "Project",
     "analyze",
+    "build_dataset",
     "demo",
     "dub",
     "export",
@@ -192,6 +194,34 @@ def pin(
         warnings = tuple(x.reason for x in work.decisions if settling.concerns_pins(x))
     pins = pinning.read_pins(opened)
     return PinResult(opened, pins, effects, before, script, warnings)
+
+
+def build_dataset(
+    films: Iterable[str | Path],
+    request: DatasetRequest,
+    options: DubOptions | None = None,
+    *,
+    on_event: EventSink | None = None,
+) -> list[FilmSheet]:
+    """Write training data in Fun-CineForge's format from ``films``; what is there already stays.
+
+    Every film is analysed in its project beside it. Returns what the datasheet says of all films of
+    the dataset. Raises :class:`polydub.errors.PolydubError`.
+    """
+    from polydub.pipeline import checks
+    from polydub.pipeline.analysis import probe_source
+    from polydub.pipeline.dataset import add_film, finish
+
+    require_writable(request.out, hint="Give another folder with --out.")
+    for film in films:
+        opened = Project.for_source(Path(film), None)
+        chosen = (options or stored_options(opened)).normalised()
+        with _run(opened, chosen, on_event) as run:
+            source = probe_source(run)
+            checks.check_means(run, ())
+            _remember(run, {})
+            add_film(run, source, request)
+    return finish(request)
 
 
 def export(

@@ -72,7 +72,7 @@ def speak_scenes(
         return {}
     dubber: Dubber = run.engines.get("dubbing")
     plans = plan_scenes(list(lines.values()), script.duration, most_voices=dubber.most_voices)
-    looking = _Faces(run, analysis, script)
+    looking = SceneFaces(run, analysis, script)
     spoken: dict[str, Spoken] = {}
     with run.stage("speak", total=len(plans)) as progress:
         for plan in plans:
@@ -147,7 +147,7 @@ class _Made:
 
 
 def _made(
-    run: Run, plan: ScenePlan, request: Scene, profiles: Profiles, looking: _Faces
+    run: Run, plan: ScenePlan, request: Scene, profiles: Profiles, looking: SceneFaces
 ) -> tuple[_Made, bool]:
     told = (request.span, request.language, request.lines, request.clue, request.narrated)
     parts = (
@@ -205,7 +205,7 @@ def _take(
     return Spoken(take, placement, folder)
 
 
-class _Faces:
+class SceneFaces:
     """The faces of those who speak in a scene, five a second; decoded when asked for."""
 
     def __init__(self, run: Run, analysis: Analysis, script: Script) -> None:

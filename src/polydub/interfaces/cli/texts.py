@@ -153,6 +153,15 @@ DOCTOR = """Check this machine: Python, memory, disk, every engine's packages an
 Exit code 0 when the default engines can all run, 1 when something is missing.
 """
 
+DATASET = "Make training data out of films."
+
+DATASET_BUILD = """Write training data for Fun-CineForge from films.
+
+Every film is analysed; its lines become clips with voices, faces, turns and a clue, as far as they
+are good enough. Films that are in the dataset already stay: the same command resumes. A datasheet
+says what is in it and under which licence. You must have the right to use the films.
+"""
+
 TRAIN = "Teach a model from samples of your own."
 
 TRAIN_FUNCINEFORGE = """Train Fun-CineForge's language model or flow.
