@@ -46,7 +46,6 @@ __all__ = [
     "PlannedStep",
     "Project",
     "analyze",
-    "build_dataset",
     "demo",
     "dub",
     "export",
