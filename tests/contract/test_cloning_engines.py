@@ -6,7 +6,9 @@ tests run anywhere. Add yours to ``ENGINES`` and ``MODELS``.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,18 +27,38 @@ from polydub.engines.protocols import (
     VoiceReference,
 )
 from polydub.engines.registry import missing_requirements
+from polydub.engines.speak.chatterbox import DEFAULT, Chatterbox
 from polydub.engines.speak.cloned_speech import prompt_of, seed_of
+from polydub.engines.speak.cosyvoice3 import CHECKOUT, SYSTEM, CosyVoice3, katakana
 from polydub.engines.speak.f5_tts import F5Tts
 from polydub.engines.speak.guessed_phones import Pronouncer, guessed_phones
+from polydub.engines.speak.indextts2 import CHECKOUT as INDEX_CHECKOUT
+from polydub.engines.speak.indextts2 import IndexTts2
 from polydub.engines.weights import WEIGHTS
 from polydub.errors import EngineError
 from polydub.model import CLONE, Waveform
-from tests.cloning_models import asked, loud, reference, write_f5
+from tests.cloning_models import (
+    asked,
+    loud,
+    reference,
+    write_chatterbox,
+    write_checkout,
+    write_f5,
+    write_files,
+    write_index,
+)
 from tests.contract.test_speech_engines import murmur
 
 THIRD_PARTY = pytest.mark.filterwarnings("ignore::Warning")
-ENGINES: list[Any] = [F5Tts]
-MODELS: dict[Any, Callable[[Path], dict[str, Any]]] = {F5Tts: write_f5}
+ENGINES: list[Any] = [F5Tts, Chatterbox, CosyVoice3, IndexTts2]
+MODELS: dict[Any, Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]] = {
+    F5Tts: write_f5,
+    Chatterbox: write_chatterbox,
+    IndexTts2: write_index,
+}
+
+
+LIBRARIES = {IndexTts2: "indextts"}
 
 
 def name_of(engine: Any) -> str:
@@ -47,12 +69,17 @@ def name_of(engine: Any) -> str:
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
-    missing = missing_requirements(request.param.capabilities)
+    missing = [*missing_requirements(request.param.capabilities)]
+    library = LIBRARIES.get(request.param, "torch")
+    if importlib.util.find_spec(library) is None:
+        missing.append(library)
     if missing:
         pytest.skip(f"{', '.join(missing)} is not installed")
-    made = request.param(**MODELS[request.param](tmp_path_factory.mktemp("model")))
-    yield made
-    made.close()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        folder = tmp_path_factory.mktemp("model")
+        made = request.param(**MODELS[request.param](folder, monkeypatch))
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +252,148 @@ def test_pieces_and_requests_are_values() -> None:
     assert voice.seconds == 2.0
     request = SpeechRequest("x", "en", CLONE, voice=voice)
     assert request.seconds is None and request.manner is None and request.speed == 1.0
+
+
+@THIRD_PARTY
+def test_the_default_voice_needs_no_reference(engine: Any) -> None:
+    if not isinstance(engine, Chatterbox):
+        pytest.skip("has no voice of its own")
+    assert [style.name for style in engine.styles("de")] == [CLONE, DEFAULT]
+    made = engine.speak(SpeechRequest("Guten Morgen.", "de", DEFAULT))
+    assert made.audio.duration > 0
+
+
+@THIRD_PARTY
+def test_nothing_piles_up_from_line_to_line(engine: Any) -> None:
+    """The library hooks its attention layers at every call."""
+    if not isinstance(engine, Chatterbox):
+        pytest.skip("hooks nothing")
+    for _ in range(2):
+        engine.speak(asked("Yes."))
+    layers = engine._model.t3.tfmr.layers
+    assert all(not layer.self_attn._forward_hooks for layer in layers)
+
+
+@THIRD_PARTY
+def test_chinese_is_read_by_its_signs(engine: Any) -> None:
+    if not isinstance(engine, Chatterbox):
+        pytest.skip("reads Chinese otherwise")
+    tokenizer = engine._model.tokenizer
+    said = tokenizer.tokenizer.decode(tokenizer.encode("你", language_id="zh"), False)
+    assert "[cj_o]" in said and "[cj_f]" in said
+
+
+@THIRD_PARTY
+def test_the_manner_of_the_line_is_heard(engine: Any, spoken: Speech) -> None:
+    if not engine.capabilities.acts:
+        pytest.skip("takes no manner over")
+    angry = Waveform(murmur(2.0, 24000, 300.0), 24000)
+    moved = engine.speak(asked(manner=angry))
+    size = min(len(moved.audio.samples), len(spoken.audio.samples))
+    assert not np.array_equal(moved.audio.samples[:size], spoken.audio.samples[:size])
+    short = Waveform(angry.samples[:6000], 24000)
+    plain = engine.speak(asked(manner=short))
+    np.testing.assert_array_equal(plain.audio.samples, spoken.audio.samples)
+
+
+COSYVOICE = """
+import torch
+asked = []
+class CosyVoice3:
+    sample_rate = 24000
+    def __init__(self, model_dir, load_trt=False, load_vllm=False, fp16=False, trt_concurrent=1):
+        asked.append(("load", model_dir, fp16))
+    def inference_zero_shot(self, tts_text, prompt_text, prompt_wav, zero_shot_spk_id="",
+                            stream=False, speed=1.0, text_frontend=True):
+        asked.append(("zero_shot", tts_text, prompt_text, prompt_wav, speed))
+        yield from self.tones(speed)
+    def inference_cross_lingual(self, tts_text, prompt_wav, zero_shot_spk_id="",
+                                stream=False, speed=1.0, text_frontend=True):
+        asked.append(("cross_lingual", tts_text, prompt_wav, speed))
+        yield from self.tones(speed)
+    def tones(self, speed):
+        for _ in range(2):
+            t = torch.arange(int(12000 / speed)) / 24000
+            yield {"tts_speech": 0.3 * torch.sin(2 * torch.pi * 200 * t)[None]}
+"""
+"""What the authors' own class takes and gives (cosyvoice/cli/cosyvoice.py): the requests alone are
+checked by it, for the library itself is no package."""
+
+
+@pytest.fixture
+def cosyvoice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+    pytest.importorskip("torch")
+    folder = write_checkout(tmp_path / "library", {"cosyvoice/cli/cosyvoice.py": COSYVOICE})
+    monkeypatch.setenv(CHECKOUT, str(folder))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    engine = CosyVoice3(model=write_files(tmp_path / "weights", "cosyvoice3"))
+    yield engine, sys.modules["cosyvoice.cli.cosyvoice"]
+    engine.close()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cosyvoice"]:
+        del sys.modules[name]
+
+
+def test_cosyvoice_crosses_languages_without_the_prompts_words(cosyvoice: Any) -> None:
+    engine, library = cosyvoice
+    made = engine.speak(asked("¿Qué hora es?", "es", speed=1.25))
+    (_, load, how) = ("", library.asked[0], library.asked[-1])
+    assert load[0] == "load" and how[:2] == ("cross_lingual", SYSTEM + "¿Qué hora es?")
+    assert how[3] == 1.25 and Path(how[2]).suffix == ".wav"
+    assert float(made.audio.duration) == pytest.approx(0.8, abs=0.05)
+    engine.speak(asked("What time is it?", "en"))
+    zero = library.asked[-1]
+    assert zero[:3] == ("zero_shot", "What time is it?", SYSTEM + "I heard it. I heard it.")
+    assert zero[3] == how[2] and zero[4] == 1.0  # one voice is one file
+    engine.speak(asked("What time is it?", "en", speed=9.0))
+    assert library.asked[-1][4] == 2.0
+
+
+def test_japanese_is_spelled_in_katakana() -> None:
+    pytest.importorskip("pyopenjtalk")
+    written = "歴史的世界においては、過去は単に過ぎ去ったものではない。"
+    wanted = "レキシ テキ セカイ ニ オイ テ ワ、カコ ワ タンニ スギサッ タ モノ デ ワ ナイ。"
+    assert katakana(written) == wanted  # the authors' own example
+
+
+@pytest.mark.parametrize(("engine_class", "variable"), [(CosyVoice3, CHECKOUT)])
+def test_a_library_that_is_not_there_is_told(
+    engine_class: Any, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    folder = write_files(tmp_path / "weights", *engine_class.capabilities.weights[:1])
+    monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(EngineError) as caught:
+        engine_class(model=folder)
+    assert caught.value.code == "DUB-E202"
+    assert "git clone" in caught.value.hint and variable in caught.value.hint
+    monkeypatch.setenv(variable, str(tmp_path))
+    with pytest.raises(EngineError, match=f"in '{tmp_path}'"):
+        engine_class(model=folder)
+
+
+def test_an_old_cosyvoice_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    folder = write_checkout(tmp_path / "old", {"cosyvoice/cli/cosyvoice.py": "x = 1"})
+    monkeypatch.setenv(CHECKOUT, str(folder))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    try:
+        with pytest.raises(EngineError, match="older than CosyVoice 3"):
+            CosyVoice3(model=write_files(tmp_path / "weights", "cosyvoice3"))
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "cosyvoice"]:
+            del sys.modules[name]
+
+
+def test_what_indextts_takes_from_the_cache_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    folder = write_files(tmp_path / "weights", "indextts-2", "w2v-bert-2")
+    monkeypatch.setattr("polydub.engines.weights._hub_paths", lambda weight: None)
+    monkeypatch.delenv(INDEX_CHECKOUT, raising=False)
+    with pytest.raises(EngineError) as caught:
+        IndexTts2(model=folder)
+    assert caught.value.code == "DUB-E204" and "pull w2v-bert-2" in caught.value.hint
+    monkeypatch.setenv("POLYDUB_WEIGHT_W2V_BERT_2", str(folder))
+    with pytest.raises(EngineError, match="in the hub's cache, not at"):
+        IndexTts2(model=folder)

@@ -8,10 +8,12 @@ import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from polydub.engines.protocols import Capabilities, Speech, SpeechRequest, Style
 from polydub.engines.speak.guessed_phones import Pronouncer, guessed_phones
@@ -108,6 +110,16 @@ def prompt_of(
     return Prompt(np.concatenate(parts), rate, text, voice.language)
 
 
+def prompt_file(prompt: Prompt, folder: Path) -> Path:
+    """The prompt as a WAV file in ``folder``; one sound has one name, so that libraries that
+    remember what they heard last by its path need not listen twice.
+    """
+    path = folder / f"{hashlib.sha256(prompt.samples.tobytes()).hexdigest()[:16]}.wav"
+    if not path.exists():
+        soundfile.write(str(path), prompt.samples, prompt.rate, subtype="PCM_16")
+    return path
+
+
 def _beginning(text: str, share: float) -> str:
     if share >= 1.0:
         return text
@@ -147,7 +159,7 @@ def quietly(name: str) -> Iterator[None]:
     """What a library prints goes to the log."""
     said = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             yield
     finally:
         for line in said.getvalue().splitlines():
