@@ -138,7 +138,7 @@ def write_chatterbox(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     torch.save(decoder.state_dict(), folder / "s3gen.pt")
     voice = T3Cond(speaker_emb=torch.ones(1, 256), emotion_adv=0.5 * torch.ones(1, 1, 1))
     heard = decoder.embed_ref(murmur(2.0, 24000), 24000)
-    Conditionals(voice, {k: v for k, v in heard.items() if v is not None}).save(folder / "conds.pt")
+    Conditionals(voice, heard).save(folder / "conds.pt")
     special = ["[STOP]", "[UNK]", "[SPACE]", "[START]", "[cj_o]", "[cj_n]", "[cj_f]", "[cj_.]"]
     special += [f"[{language}]" for language in Chatterbox.capabilities.languages]
     letters = [chr(code) for code in range(33, 127)]
