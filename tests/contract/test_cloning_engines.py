@@ -29,11 +29,12 @@ from polydub.engines.protocols import (
 from polydub.engines.registry import missing_requirements
 from polydub.engines.speak.chatterbox import DEFAULT, Chatterbox
 from polydub.engines.speak.cloned_speech import prompt_of, seed_of
-from polydub.engines.speak.cosyvoice3 import CHECKOUT, SYSTEM, CosyVoice3, katakana
+from polydub.engines.speak.cosyvoice3 import CHECKOUT, SYSTEM, CosyVoice3
 from polydub.engines.speak.f5_tts import F5Tts
 from polydub.engines.speak.guessed_phones import Pronouncer, guessed_phones
 from polydub.engines.speak.indextts2 import CHECKOUT as INDEX_CHECKOUT
 from polydub.engines.speak.indextts2 import IndexTts2
+from polydub.engines.speak.kana import hiragana, katakana
 from polydub.engines.weights import WEIGHTS
 from polydub.errors import EngineError
 from polydub.model import CLONE, Waveform
@@ -189,7 +190,7 @@ def test_what_is_absent_is_told_with_what_to_do(
         registry.load("speak", known.name)
     if missing_requirements(known):
         assert caught.value.code == "DUB-E202"
-        assert "docs/engines.md" in caught.value.hint
+        assert f"[{known.extra}]" in caught.value.hint or "docs/engines.md" in caught.value.hint
     else:
         assert caught.value.code == "DUB-E204"
         assert f"polydub engines pull {known.weights[0]}" in caught.value.hint
@@ -353,6 +354,12 @@ def test_japanese_is_spelled_in_katakana() -> None:
     written = "歴史的世界においては、過去は単に過ぎ去ったものではない。"
     wanted = "レキシ テキ セカイ ニ オイ テ ワ、カコ ワ タンニ スギサッ タ モノ デ ワ ナイ。"
     assert katakana(written) == wanted  # the authors' own example
+
+
+def test_kanji_are_spelled_in_hiragana() -> None:
+    pytest.importorskip("pyopenjtalk")
+    assert hiragana("今日はテレビを見る。") == "きょうはテレビをみる。"
+    assert hiragana("母と花") == " ははと はな"
 
 
 @pytest.mark.parametrize(("engine_class", "variable"), [(CosyVoice3, CHECKOUT)])

@@ -32,6 +32,7 @@ from polydub.engines.speak.cloned_speech import (
     spoken,
 )
 from polydub.engines.speak.guessed_phones import Pronouncer
+from polydub.engines.speak.kana import hiragana
 from polydub.engines.weights import find, offline
 from polydub.errors import EngineError
 from polydub.model import CLONE
@@ -80,7 +81,9 @@ class Chatterbox:
         gpu=True,
         requires=("chatterbox", "torch"),
         weights=("chatterbox",),
-        install="see 'Engines from the hub' in docs/engines.md",
+        extra="chatterbox",
+        install='Install it in the checkout: pip install -c constraints.txt -e ".[chatterbox]", '
+        "then: pip install --no-deps chatterbox-tts==0.1.7",
         clones=True,
         pace="none",
     )
@@ -106,8 +109,8 @@ class Chatterbox:
     def speak(self, request: SpeechRequest) -> Speech:
         """Mono 24 kHz speech in the voice of ``request.voice``; the rate is not followed.
 
-        Raises ``EngineError``: DUB-E203 for an unknown language, DUB-E206 without a reference, for
-        an empty text, or when the model fails.
+        Raises ``EngineError``: DUB-E203 for an unknown language, DUB-E202 where Japanese cannot be
+        read here, DUB-E206 without a reference, for an empty text, or when the model fails.
         """
         language = checked(request, self.capabilities, styles=(DEFAULT,))
         options = self._options
@@ -118,12 +121,13 @@ class Chatterbox:
                 guidance = options.foreign
         else:
             prompt = None
+        text = hiragana(request.text) if language == "ja" else request.text
         seeded(self._torch, request)
         try:
             with offline(), quietly("chatterbox"):
                 self._listen_to(prompt)
                 made = self._model.generate(
-                    request.text,
+                    text,
                     language,
                     exaggeration=options.exaggeration,
                     cfg_weight=guidance,
@@ -195,9 +199,12 @@ def _tokenizer(folder: Path) -> Any:
     The table of Chinese signs lies beside the weights. Words of Chinese are told apart only where
     pkuseg's model is on the disk already; the library goes without it as well.
     """
+    from chatterbox.models.tokenizers import tokenizer as library
     from chatterbox.models.tokenizers.tokenizer import ChineseCangjieConverter, MTLTokenizer
     from tokenizers import Tokenizer
 
+    # Japanese comes in kana already; the library would load pykakasi (GPL-3.0) into this process
+    library.hiragana_normalize = lambda text: text
     converter = ChineseCangjieConverter.__new__(ChineseCangjieConverter)
     converter.word2cj, converter.cj2word, converter.segmenter = {}, {}, _segmenter()
     for entry in json.loads((folder / "Cangjie5_TC.json").read_text(encoding="utf-8")):

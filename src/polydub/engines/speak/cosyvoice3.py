@@ -26,6 +26,7 @@ from polydub.engines.speak.cloned_speech import (
     seeded,
 )
 from polydub.engines.speak.guessed_phones import Pronouncer
+from polydub.engines.speak.kana import katakana
 from polydub.engines.weights import find, offline
 from polydub.errors import EngineError
 from polydub.model.language import same_language
@@ -138,25 +139,3 @@ def _load(folder: Path, *, half: bool) -> Any:
         return library.CosyVoice3(str(folder), fp16=half)
     except (*BROKEN, AssertionError) as error:
         raise EngineError(f"CosyVoice cannot be loaded: {error}", code="DUB-E205") from error
-
-
-def katakana(text: str) -> str:
-    """Japanese as the model reads it: words in katakana as they sound, with spaces between.
-
-    It takes kanji for Chinese (the authors' own advice). Raises ``EngineError`` DUB-E202 without
-    Open JTalk.
-    """
-    try:
-        import pyopenjtalk
-    except ImportError as error:
-        raise EngineError(
-            "Speaking Japanese needs pyopenjtalk-plus, which is not installed.",
-            hint='Install it with: pip install -c constraints.txt -e ".[japanese]"',
-            code="DUB-E202",
-        ) from error
-    found = ""
-    for word in pyopenjtalk.run_frontend(text):
-        mark = word["pos"] == "記号"
-        said = word["string"] if mark else str(word["pron"]).replace("’", "")
-        found += said if mark or not found or found[-1] in "、。！？" else f" {said}"
-    return found

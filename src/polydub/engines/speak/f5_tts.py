@@ -80,7 +80,7 @@ class F5Tts:
         gpu=True,
         requires=("f5_tts", "torch"),
         weights=("f5-tts", "vocos-24khz"),
-        install="see 'Engines from the hub' in docs/engines.md",
+        extra="f5",
         clones=True,
         pace="seconds",
     )

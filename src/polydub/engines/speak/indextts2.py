@@ -73,7 +73,7 @@ class IndexTts2:
         gpu=True,
         requires=("torch", "omegaconf"),
         weights=("indextts-2", "w2v-bert-2", "maskgct-codec", "campplus-cn", "bigvgan-22khz"),
-        install="see 'Engines from the hub' in docs/engines.md",
+        extra="index",
         clones=True,
         acts=True,
         pace="none",
