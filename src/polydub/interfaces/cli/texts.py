@@ -143,9 +143,10 @@ All engines: `polydub engines`
 Download the weights of one, on request: `polydub engines pull recognize.whisper`
 """
 
-PULL = """Download weights from the model hub and verify their checksums.
+PULL = """Download weights from the model hub and verify the checksums that polydub has of them.
 
-NAME is an engine (`whisper`, or `recognize.whisper`) or a weight (`whisper-base`).
+NAME is an engine (`whisper`, or `recognize.whisper`) or a weight (`whisper-base`). The licence is
+shown first. Weights whose authors ask for consent need a token in HF_TOKEN of somebody who gave it.
 """
 
 DOCTOR = """Check this machine: Python, memory, disk, every engine's packages and weights.
