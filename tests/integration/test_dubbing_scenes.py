@@ -161,7 +161,7 @@ def test_funcineforge_without_weights_says_how_to_get_them(
     with pytest.raises(EngineError) as caught:
         api.dub(film, chosen)
     assert caught.value.code == "DUB-E204"
-    assert "hf download FunAudioLLM/Fun-CineForge" in caught.value.hint
+    assert "polydub engines pull funcineforge" in caught.value.hint
     assert not film.with_suffix(".polydub").exists()
 
 

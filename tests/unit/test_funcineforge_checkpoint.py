@@ -118,7 +118,7 @@ def test_absent_weights_are_told_with_the_command(
         with pytest.raises(EngineError) as caught:
             files.find_checkpoint(path)
         assert caught.value.code == "DUB-E204"
-        assert "hf download FunAudioLLM/Fun-CineForge" in caught.value.hint
+        assert "polydub engines pull funcineforge" in caught.value.hint
     monkeypatch.setenv(files.VARIABLE, str(tmp_path / "elsewhere"))
     with pytest.raises(EngineError, match="elsewhere"):
         files.find_checkpoint()

@@ -111,7 +111,7 @@ def test_missing_networks_are_told(tmp_path: Path) -> None:
     (root / "funcineforge_zh_en" / VOICES).unlink()
     with pytest.raises(EngineError) as caught:
         FunCineForge(path=root, device="cpu")
-    assert VOICES in caught.value.message and "hf download" in caught.value.hint
+    assert VOICES in caught.value.message and "engines pull" in caught.value.hint
 
 
 def test_text_is_merged_by_rank(tmp_path: Path) -> None:

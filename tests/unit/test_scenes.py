@@ -52,6 +52,14 @@ def test_pauses_and_length_end_a_scene() -> None:
     assert long.span.duration == 40
 
 
+def test_lines_said_at_once_are_apart() -> None:
+    lines = [line("L1", 0, 3), line("L2", 2.9, 5, "S2"), line("L3", 3.5, 6)]
+    assert names(plan_scenes(lines, Fraction(9), most_voices=2)) == [["L1", "L2"], ["L3"]]
+    together = SceneOptions(overlap=None)
+    plans = plan_scenes(lines, Fraction(9), most_voices=2, options=together)
+    assert names(plans) == [["L1", "L2", "L3"]]
+
+
 def test_a_short_scene_is_widened_inside_the_film() -> None:
     (early,) = plan_scenes([line("L1", 0, 0.5)], Fraction(5))
     assert early.span == Span.of(0, 2)

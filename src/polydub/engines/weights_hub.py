@@ -62,6 +62,16 @@ HUB_WEIGHTS = (
         f"{_BLANK}/model.safetensors {_BLANK}/tokenizer_config.json {_BLANK}/vocab.json",
     ),
     _on_hub(
+        "funcineforge",
+        "FunAudioLLM/Fun-CineForge",
+        "as the model card says (released for research)",
+        "funcineforge_zh_en/llm/ds-model.pt.best/mp_rank_00_model_states.pt "
+        "funcineforge_zh_en/flow/ds-model.pt.best/mp_rank_00_model_states.pt "
+        "funcineforge_zh_en/vocoder/ds-model.pt.best/avg_5_removewn.pt "
+        "funcineforge_zh_en/camplus.onnx face_recog_ir101.onnx "
+        f"Qwen2-0.5B-{_BLANK}/config.json Qwen2-0.5B-{_BLANK}/vocab.json",
+    ),
+    _on_hub(
         "indextts-2",
         "IndexTeam/IndexTTS-2",
         "bilibili model licence (read it before commercial use)",

@@ -101,11 +101,12 @@ def check_engines(run: Run, kinds: tuple[str, ...], language: str | None = None)
         info = registry.describe(kind, run.engines.name(kind, language))
         if info.missing:
             registry.load(kind, info.name)  # raises with the line that installs it
-        for weight in info.capabilities.weights if info.capabilities else ():
-            weights.find(weight)  # raises when it is missing or damaged
         require = getattr(registry.engine_class(kind, info.name), "require_weights", None)
         if require is not None:
-            require()  # of engines whose weights are a folder that no checksum pins
+            require()  # the engine's weights may lie in another form than they are downloaded in
+            continue
+        for weight in info.capabilities.weights if info.capabilities else ():
+            weights.find(weight)  # raises when it is missing or damaged
 
 
 def licence_warnings(run: Run, language: str) -> tuple[Decision, ...]:

@@ -61,6 +61,7 @@ def plan_clips(
         longest=Fraction(options.longest).limit_denominator(1000),
         pause=Fraction(options.pause).limit_denominator(1000),
         shortest=Fraction(0),
+        overlap=None,
     )
     said = [
         SceneLine(line.id, line.speaker, line.text, line.span)

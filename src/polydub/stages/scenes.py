@@ -22,13 +22,15 @@ class SceneOptions:
 
     ``longest`` bounds a scene (ports report garbled speech beyond 15 to 20 s); a longer line is a
     scene of its own. ``pause`` is the longest silence inside one, ``shortest`` what a scene is
-    widened to: the model does not end before 2 s. ``frame`` is the step of the search for quiet
+    widened to: the model does not end before 2 s. Lines that overlap by more than ``overlap`` are
+    kept apart, for one sound cannot be cut into both. ``frame`` is the step of the search for quiet
     places, ``audible`` the level below the peak (dB) from which sound counts.
     """
 
     longest: Fraction = Fraction(15)
     pause: Fraction = Fraction(3, 2)
     shortest: Fraction = Fraction(2)
+    overlap: Fraction | None = Fraction(1, 5)
     frame: Fraction = Fraction(1, 50)
     audible: float = -45.0
 
@@ -75,6 +77,7 @@ def _belongs(
     return (
         len(voices) <= most_voices
         and line.span.start - end <= options.pause
+        and (options.overlap is None or end - line.span.start <= options.overlap)
         and max(end, line.span.end) - group[0].span.start <= options.longest
     )
 

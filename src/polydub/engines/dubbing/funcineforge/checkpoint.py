@@ -41,7 +41,7 @@ from polydub.errors import EngineError
 
 HUB = "FunAudioLLM/Fun-CineForge"
 VARIABLE = "POLYDUB_WEIGHT_FUNCINEFORGE"
-PULL = f"hf download {HUB}"
+PULL = "polydub engines pull funcineforge"
 MODEL, TEXT = "funcineforge_zh_en", "Qwen2-0.5B-CosyVoice-BlankEN"
 STATES = "mp_rank_00_model_states.pt"
 PICKLES = {
@@ -100,7 +100,7 @@ def missing(message: str) -> EngineError:
     """The error that tells how the checkpoint is got."""
     return EngineError(
         message,
-        hint=f"Download it with: {PULL} (about 6 GB); or set {VARIABLE} to its folder.",
+        hint=f"Download it with: {PULL} (from {HUB}); or set {VARIABLE} to its folder.",
         code="DUB-E204",
     )
 

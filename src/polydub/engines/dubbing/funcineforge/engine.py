@@ -41,6 +41,7 @@ class FunCineForge:
         rate=RATE,
         gpu=True,
         requires=("torch", "transformers", "safetensors", "regex", "onnxruntime"),
+        weights=("funcineforge",),
         extra="funcineforge",
     )
 
