@@ -102,7 +102,7 @@ def speaker_profiles(run: Run, analysis: Analysis, script: Script) -> Profiles:
         if speaker.id in stored
     }
     references = {name: _joined(audio, own) for name, own in spans.items() if own}
-    clones = run.engines.capabilities("speak").clones
+    clones = "speak" in run.engines.kinds() and run.engines.capabilities("speak").clones
     voices = voice_references(analysis.sound, script, spans) if clones else {}
     return Profiles(profiles, references, key, voices, analysis.sound)
 
