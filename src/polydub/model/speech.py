@@ -53,6 +53,10 @@ class Phone:
     symbol: str
     span: Span
 
+    def shift(self, seconds: Fraction) -> Phone:
+        """The same phone ``seconds`` later."""
+        return Phone(self.symbol, self.span.shift(seconds))
+
 
 CLONE = "clone"
 """The style of an engine that clones: the speaker's own voice, after a piece of his speech."""

@@ -103,7 +103,7 @@ def _said(
     for name, own in words.items():
         span = Span(own[0].span.start, max(word.span.end for word in own))
         phones = _phones(run, own, language)
-        inside = tuple(Phone(p.symbol, p.span.shift(-span.start)) for p in phones)
+        inside = tuple(phone.shift(-span.start) for phone in phones)
         said[name] = Said(Placement(name, span), inside, digest(source, inside))
     return said
 

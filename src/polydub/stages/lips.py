@@ -86,7 +86,7 @@ def plan_lip_spans(
         if reason or placement is None or person is None:
             decisions.append(_kept(line, reason))
             continue
-        phones = shifted(takes_phones.get(line.id, ()), placement.start)
+        phones = tuple(p.shift(placement.start) for p in takes_phones.get(line.id, ()))
         pieces.setdefault(person, []).extend(_pieces(line, placement, phones, options))
     names = {person.id: frozenset(person.tracks) for person in people}
     plan: dict[str, tuple[LipSpan, ...]] = {}
@@ -100,11 +100,6 @@ def plan_lip_spans(
     planned = {piece.line for of_person in pieces.values() for piece in of_person}
     decisions += [_kept(line, NO_TRACK) for line in lines if line.id in planned - seen]
     return plan, tuple(decisions)
-
-
-def shifted(phones: Sequence[Phone], start: Fraction) -> tuple[Phone, ...]:
-    """Phones of a take moved to film time."""
-    return tuple(replace(phone, span=phone.span.shift(start)) for phone in phones)
 
 
 def _reason_against(line: Line, placement: Placement | None, person: str | None) -> str:

@@ -194,7 +194,7 @@ def _foreseen(
         at += pause
         offsets.append(at)
         start = Fraction(at).limit_denominator(100_000)
-        phones += [Phone(phone.symbol, phone.span.shift(start)) for phone in part.phones]
+        phones += [phone.shift(start) for phone in part.phones]
         tracks.append(at + part.pitch.step * np.arange(len(part.pitch.hz)))
         at += part.seconds
     step = parts[0].pitch.step if parts else 0.01
@@ -218,7 +218,7 @@ def _joined(speeches: Sequence[Speech], phrases: Sequence[Phrase], speed: float)
             gap = Fraction(silence, rate)
             phones.append(Phone(" ", Span(offset, offset + gap)))
             offset += gap
-        phones += [Phone(p.symbol, p.span.shift(offset)) for p in speech.phones]
+        phones += [phone.shift(offset) for phone in speech.phones]
         parts.append(speech.audio.samples)
         offset += speech.audio.duration
     audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -209,16 +209,16 @@ ScriptFrom = Annotated[
         show_default=False,
     ),
 ]
-MaxSpeed = Annotated[
-    float,
-    typer.Option(
-        "--max-speed",
-        metavar="X",
-        min=1.0,
-        max=1.8,
-        help="Fastest comfortable speech; beyond it only when a line fits no other way (reported).",
-        rich_help_panel=MAKING,
-    ),
+_MAX_SPEED: dict[str, Any] = {
+    "metavar": "X",
+    "min": 1.0,
+    "max": 1.8,
+    "help": "Fastest comfortable speech; beyond it only when a line fits no other way (reported).",
+    "rich_help_panel": MAKING,
+}
+MaxSpeed = Annotated[float, typer.Option("--max-speed", **_MAX_SPEED)]
+MaybeMaxSpeed = Annotated[
+    float | None, typer.Option("--max-speed", show_default=False, **_MAX_SPEED)
 ]
 Cast = Annotated[
     Path | None,
@@ -230,29 +230,15 @@ Cast = Annotated[
         show_default=False,
     ),
 ]
-Takes = Annotated[
-    int,
-    typer.Option(
-        "--takes",
-        metavar="N",
-        min=1,
-        max=8,
-        help="Takes of every line, of which the best is kept (understood, own voice, in time).",
-        rich_help_panel=MAKING,
-    ),
-]
-MaybeTakes = Annotated[
-    int | None,
-    typer.Option(
-        "--takes",
-        metavar="N",
-        min=1,
-        max=8,
-        help="Takes of every line, of which the best is kept (understood, own voice, in time).",
-        rich_help_panel=MAKING,
-        show_default=False,
-    ),
-]
+_TAKES: dict[str, Any] = {
+    "metavar": "N",
+    "min": 1,
+    "max": 8,
+    "help": "Takes of every line, of which the best is kept (understood, own voice, in time).",
+    "rich_help_panel": MAKING,
+}
+Takes = Annotated[int, typer.Option("--takes", **_TAKES)]
+MaybeTakes = Annotated[int | None, typer.Option("--takes", show_default=False, **_TAKES)]
 MaybeSubtitles = Annotated[
     bool | None,
     typer.Option("--subtitles/--no-subtitles", help="Write them.", rich_help_panel=OUTPUT),
@@ -260,18 +246,6 @@ MaybeSubtitles = Annotated[
 MaybeLips = Annotated[
     bool | None,
     typer.Option("--lips/--no-lips", help="Make the lips follow.", rich_help_panel=MAKING),
-]
-MaybeMaxSpeed = Annotated[
-    float | None,
-    typer.Option(
-        "--max-speed",
-        metavar="X",
-        min=1.0,
-        max=1.8,
-        help="Fastest comfortable speech; beyond it only when a line fits no other way (reported).",
-        rich_help_panel=MAKING,
-        show_default=False,
-    ),
 ]
 Version = Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)]
 DryRun = Annotated[
