@@ -112,6 +112,15 @@ def test_lines_fit_whatever_the_engine_goes_by(tmp_path: Path, pace: Pace) -> No
     assert bool(asked_seconds) == (pace == "seconds")
 
 
+def test_an_engine_without_a_rate_says_a_line_once_for_each_take(tmp_path: Path) -> None:
+    engine = parrot("none")
+    api.dub(write_film(tmp_path / "talk.mp4"), options("none"))
+    lines = [request for request in engine.asked if request.manner is not None]
+    ways = [(request.text, request.speed) for request in lines]
+    assert len(ways) == len(set(ways))
+    assert {request.text for request in lines if request.speed == 1.0} == {text for text, _ in ways}
+
+
 def test_the_licence_of_the_voice_is_told(tmp_path: Path) -> None:
     parrot("speed")
     result = api.dub(write_film(tmp_path / "talk.mp4"), options("speed"))

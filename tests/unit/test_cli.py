@@ -4,6 +4,7 @@ import errno
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -369,6 +370,11 @@ def capabilities(name: str, kind: Any = "speak", **values: Any) -> registry.Capa
     )
 
 
+PARROT = replace(
+    capabilities("parrot", clones=True, pace="none"), weights_licence="CC-BY-NC-4.0 (codec: MIT)"
+)
+
+
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> None:
     infos = (
@@ -377,6 +383,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> None:
         registry.EngineInfo(
             "speak", "kokoro", capabilities("kokoro", weights=("kokoro-82m-int8",)), ()
         ),
+        registry.EngineInfo("speak", "parrot", PARROT, ()),
         registry.EngineInfo(
             "translate",
             "llm-local",
@@ -398,6 +405,7 @@ def test_engines_table(engines: None, capsys: pytest.CaptureFixture[str]) -> Non
     assert "speak.broken cannot be loaded: no module" in shown
     assert "speak.kokoro no weights: kokoro-82m-int8" in shown
     assert "translate.llm-local needs xllama" in shown
+    assert "clones" in shown and "commercial" in shown
 
 
 def test_engines_json(engines: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,6 +415,8 @@ def test_engines_json(engines: None, capsys: pytest.CaptureFixture[str]) -> None
     assert rows["kokoro"]["missing_weights"] == ["kokoro-82m-int8"]
     assert rows["kokoro"]["default"] is True
     assert rows["llm-local"]["draft"] is True
+    assert rows["parrot"]["noncommercial"] is True and rows["kokoro"]["noncommercial"] is False
+    assert (rows["parrot"]["clones"], rows["parrot"]["pace"]) == (True, "none")
     assert rows["broken"]["problem"] == "no module"
 
 

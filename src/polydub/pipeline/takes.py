@@ -91,6 +91,11 @@ TOUCH = Fraction(106, 100)
 """How much the tempo of finished speech may be changed either way: six per cent are not heard."""
 
 
+FASTEST_TEMPO = 1.9
+"""How far the tempo of an engine that follows no rate is changed at most; twice is the limit of
+what FFmpeg's filter does at once."""
+
+
 MISJUDGED = 0.92
 """Sped-up speech shorter than this share of what was foretold is said again, more slowly."""
 
@@ -170,17 +175,33 @@ class TakeMaker:
         return length, cached
 
     def speech(
-        self, line: Line, speed: float, *, plain: bool = False, seconds: Fraction | None = None
+        self,
+        line: Line,
+        speed: float,
+        *,
+        plain: bool = False,
+        seconds: Fraction | None = None,
+        other: float = 0.0,
     ) -> tuple[Speech, str]:
         """``(speech, key)`` of a line at an engine rate, or ``seconds`` long where it can be told.
 
         It has the original's melody where that is known and the synthesiser can be told; ``plain``
-        leaves it out.
+        leaves it out. Of an engine that follows no rate the tempo is changed; it says the line in
+        another way for each ``other``.
         """
+        if self._speaks.pace != "none":
+            return self._speech(line, speed, plain=plain, seconds=seconds)
+        said, key = self._speech(line, 1.0 + other, plain=plain)
+        rate = Fraction(min(round(speed, 2), FASTEST_TEMPO)).limit_denominator(100)
+        return (said, key) if rate == 1 else _lasting(said, said.audio.duration / rate, key)
+
+    def _speech(
+        self, line: Line, speed: float, *, plain: bool = False, seconds: Fraction | None = None
+    ) -> tuple[Speech, str]:
         phrases = self.phrases(line)
         style = self._choice(line).style
         speed = round(speed, 2)
-        cues = None if plain else self._cues.get(line.id)
+        cues = None if plain or self._speaks.clones else self._cues.get(line.id)
         told = self._told[line.id] if cues else ()
         parts = (VERSION, self._identity, self._language, style, phrases, speed, *told)
         if seconds is not None and self._speaks.pace == "seconds":
@@ -246,11 +267,7 @@ class TakeMaker:
             speech = perform_phrases(synthesizer, phrases, tell, **how)
             if speech is not None:
                 return speech
-        speech = speak_phrases(synthesizer, phrases, **how, voicing=voicing)
-        if self._speaks.pace != "none" or speed == 1.0:
-            return speech
-        seconds = speech.audio.duration / Fraction(speed).limit_denominator(1000)
-        return _lasting(speech, seconds, "")[0]
+        return speak_phrases(synthesizer, phrases, **how, voicing=voicing)
 
     def fitted(
         self,
@@ -268,10 +285,11 @@ class TakeMaker:
         and came out much shorter than foretold is made again with the speed that it needs. Raises
         ``EngineError`` when four attempts are not enough: the caller passes the line through.
         """
-        speed = round(self._rate(line, fit, natural) + faster, 2)
+        other = faster if self._speaks.pace == "none" else 0.0
+        speed = round(self._rate(line, fit, natural) + faster - other, 2)
         wanted = self._wanted(fit, natural)
         for attempt in range(4):
-            speech, key = self.speech(line, speed, plain=plain, seconds=wanted)
+            speech, key = self.speech(line, speed, plain=plain, seconds=wanted, other=other)
             length = speech.audio.duration
             target = wanted or min(length, fit.room)
             near = max(length / TOUCH, min(target, length * TOUCH))
