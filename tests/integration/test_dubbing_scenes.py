@@ -121,6 +121,21 @@ def test_speech_that_is_too_long_is_sped_up_or_left(
     assert any("does not fit" in reason for reason in reasons)
 
 
+def test_a_scene_is_tried_again_until_it_fits(
+    film: Path, options: api.DubOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = FakeDubber.dub
+
+    def dub(self, scene: Scene) -> SceneSpeech:
+        monkeypatch.setattr(FakeDubber, "slower", 1.0 if scene.attempt else 4.0)
+        return once(self, scene)
+
+    monkeypatch.setattr(FakeDubber, "dub", dub)
+    own = replace(options, lips=False, takes=3)
+    assert api.dub(film, own).outputs[0].lines == 3
+    assert {scene.attempt for scene in FakeDubber.heard} == {0, 1}
+
+
 def test_a_scene_that_fails_keeps_its_sound(
     film: Path, options: api.DubOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

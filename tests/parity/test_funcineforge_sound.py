@@ -61,6 +61,9 @@ def test_velocity(same: Any) -> None:
 @torch.no_grad()
 def test_time(same: Any) -> None:
     same("flow/time grid", time_grid(10, "cosine"), FLOW["exp.t_span"], 1e-6)
+    times = torch.tensor([0.0, 0.37, 1.0])
+    told = network("flow").dit_model.time_embed(times, torch.float32)
+    same("flow/time embedding", told, FLOW["exp.time_embed"], 1e-4)
     noise = shared_noise(100, 80, seed=0)[0]
     same("flow/noise of seed 0", noise, FLOW["exp.noise_seed0_first100"])
 

@@ -78,7 +78,7 @@ def speak_scenes(
         for plan in plans:
             request = _request(plan, analysis, script, profiles, cues, language)
             try:
-                made, cached = _made(run, plan, request, profiles, looking)
+                made, cached = _best_made(run, plan, request, profiles, looking)
             except EngineError as error:
                 _pass_through(run, plan.lines, error.message)
                 progress.step(plan.lines[0].id)
@@ -86,6 +86,36 @@ def speak_scenes(
             _take_in(run, plan, made, spoken)
             progress.step(plan.lines[0].id, cached=cached)
     return spoken
+
+
+def _best_made(
+    run: Run, plan: ScenePlan, request: Scene, profiles: Profiles, looking: SceneFaces
+) -> tuple[_Made, bool]:
+    """The first of ``--takes`` attempts that says every line and fits; else the first of all.
+
+    Raises ``EngineError`` when not even the first attempt can be made.
+    """
+    first = None
+    for attempt in range(run.options.takes):
+        try:
+            own = replace(request, attempt=attempt)
+            made, cached = _made(run, plan, own, profiles, looking)
+        except EngineError:
+            if first is None:
+                raise
+            break
+        first = first or (made, cached)
+        parts = cut_scene(made.audio, plan)
+        if len(parts) == len(plan.lines) and _speed(run, plan, parts) is not None:
+            return made, cached
+    assert first is not None
+    return first
+
+
+def _speed(run: Run, plan: ScenePlan, parts: Sequence[LinePart]) -> Fraction | None:
+    """By how much a scene's speech is to be sped up; ``None`` when it is too long for its room."""
+    end = max((part.start + part.audio.duration for part in parts), default=plan.span.start)
+    return best_speed(end - plan.span.start, plan.room, run.options.max_speed)
 
 
 def _lines_to_speak(
@@ -152,7 +182,7 @@ def _made(
     told = (request.span, request.language, request.lines, request.clue, request.narrated)
     parts = (
         (VERSION, scenes.VERSION, clues.VERSION, run.engines.identity("dubbing")),
-        (*told, plan.room, profiles.key, looking.key(plan.lines)),
+        (*told, plan.room, request.attempt, profiles.key, looking.key(plan.lines)),
     )
 
     def make(work: Path) -> None:
@@ -171,8 +201,7 @@ def _take_in(run: Run, plan: ScenePlan, made: _Made, spoken: dict[str, Spoken]) 
     for note in made.notes:
         run.decide(Decision("speak", plan.lines[0].id, "warning", note, plan.span))
     parts = cut_scene(made.audio, plan)
-    end = max((part.start + part.audio.duration for part in parts), default=plan.span.start)
-    speed = best_speed(end - plan.span.start, plan.room, run.options.max_speed)
+    speed = _speed(run, plan, parts)
     if speed is None:
         _pass_through(run, plan.lines, TOO_LONG)
         return

@@ -88,10 +88,10 @@ def _scene(
     """A short scene is widened into the silence behind it, else before it, within the film."""
     start = group[0].span.start
     end = max(line.span.end for line in group)
-    room = max(end, min(following, duration)) - start
+    until = max(end, min(following, duration))
     end = min(max(end, start + options.shortest), max(duration, end))
     start = max(Fraction(0), min(start, end - options.shortest))
-    return ScenePlan(Span(start, end), tuple(group), room)
+    return ScenePlan(Span(start, end), tuple(group), until - start)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
