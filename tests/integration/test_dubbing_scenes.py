@@ -204,3 +204,12 @@ def test_funcineforge_dubs_a_film_with_small_random_weights(
     report = report_of(result)
     assert report["engines"]["dubbing"].startswith("funcineforge@")
     assert any("come to an end" in decision["reason"] for decision in report["decisions"])
+    takes = {path.name for path in (result.project / "cache" / "scene").iterdir()}
+    monkeypatch.setenv("POLYDUB_FUNCINEFORGE", '{"seed": 1}')
+    api.render(result.project, {"lips": False})  # other settings, other takes
+    assert takes.isdisjoint(path.name for path in _fresh(result.project, takes))
+    assert len(list(_fresh(result.project, takes))) == len(takes)
+
+
+def _fresh(project: Path, known: set[str]) -> list[Path]:
+    return [x for x in (project / "cache" / "scene").iterdir() if x.name not in known]

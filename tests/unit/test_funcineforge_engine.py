@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from polydub.engines.dubbing.funcineforge.engine import FACES, VOICES, FunCineForge
+from polydub.engines.dubbing.funcineforge.engine import FACES, SETTINGS, VOICES, FunCineForge
 from polydub.engines.dubbing.funcineforge.tokenizer import SPECIAL_IDS, Tokenizer, load_tokenizer
 from polydub.engines.protocols import Dubber
 from polydub.errors import EngineError
@@ -101,6 +102,21 @@ def test_options_are_named_and_strict(root: Path) -> None:
     for wrong in ({"speaker": "turns"}, {"speakers": "both"}, {"decoding": {"sampling": "best"}}):
         with pytest.raises(EngineError):
             FunCineForge(path=root, device="cpu", **wrong)
+
+
+def test_settings_are_told_by_the_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLYDUB_WEIGHT_FUNCINEFORGE", str(root))
+    told = {"decoding": {"max_length": 12}, "speakers": "turns", "dtype": "bfloat16"}
+    before = FunCineForge.variant()
+    monkeypatch.setenv(SETTINGS, json.dumps(told))
+    assert FunCineForge.variant() != before
+    engine = FunCineForge(device="cpu")
+    assert engine.most_voices == 39 and len(engine.dub(SCENE).audio.samples) <= 12 * 960
+    assert FunCineForge(device="cpu", speakers="clip").most_voices == 1
+    for wrong in ("[1]", "{", '{"speakers": 3}', '{"device": "tpu"}'):
+        monkeypatch.setenv(SETTINGS, wrong)
+        with pytest.raises(EngineError):
+            FunCineForge()
 
 
 def test_missing_networks_are_told(tmp_path: Path) -> None:

@@ -45,9 +45,15 @@ class Engines:
         return capabilities
 
     def identity(self, kind: str, language: str | None = None) -> str:
-        """``name@version``, part of every cache key in which the engine had a hand."""
+        """``name@version``, part of every cache key in which the engine had a hand.
+
+        An engine whose output depends on more, like settings of its own, tells so by a method
+        ``variant``: what it returns is added.
+        """
         capabilities = self.capabilities(kind, language)
-        return f"{capabilities.name}@{capabilities.version}"
+        own = f"{capabilities.name}@{capabilities.version}"
+        variant = getattr(registry.engine_class(kind, self.name(kind, language)), "variant", None)
+        return f"{own}+{variant()}" if variant is not None else own
 
     def get(self, kind: str, language: str | None = None, **options: Any) -> Any:
         """The engine itself; ``options`` count only when it is built."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +16,8 @@ from polydub.errors import EngineError
 from polydub.model import Waveform
 from polydub.model.scene import Scene, SceneSpeech
 
+SETTINGS = "POLYDUB_FUNCINEFORGE"
+"""Environment variable with settings for a dub from the command line."""
 VOICES = "camplus.onnx"
 FACES = "face_recog_ir101.onnx"
 SHORTEST_FRAMES = 50
@@ -22,12 +27,34 @@ ROOM_USED = Fraction(11, 10)
 WITHOUT_SPACES = ("zh", "ja", "th", "lo", "my", "km", "yue")
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where and how exactly it computes; ``compiled`` runs the flow through ``torch.compile``."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Dtype = "float32"
+    compiled: bool = False
+
+
+def told_settings() -> dict[str, Any]:
+    """The settings in ``$POLYDUB_FUNCINEFORGE``. Raises ``EngineError`` when it is no object."""
+    text = os.environ.get(SETTINGS, "").strip() or "{}"
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise EngineError(
+            f"{SETTINGS} is no JSON object: {text:.60}",
+            hint='Write it as {"speakers": "turns", "dtype": "bfloat16"}.',
+        ) from error
+
+
 class FunCineForge:
     """Tongyi Lab's dubbing model of 0.5 billion parameters, for Chinese and English.
 
     ``path`` is the checkpoint's folder (else ``$POLYDUB_WEIGHT_FUNCINEFORGE``, else the hub's
-    cache). ``device`` is ``"auto"``, ``"cpu"`` or ``"cuda"``. ``options`` are those of
-    :class:`.clip.ClipOptions`; their defaults are what the released program does.
+    cache). ``device``, ``dtype`` and ``compiled`` are those of :class:`Running`. ``options`` are
+    those of :class:`.clip.ClipOptions`; their defaults are what the released program does. What is
+    not given is taken from the JSON object in ``$POLYDUB_FUNCINEFORGE``, if there is one.
     """
 
     capabilities = Capabilities(
@@ -49,9 +76,9 @@ class FunCineForge:
         self,
         *,
         path: str | Path | None = None,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
-        dtype: Dtype = "float32",
-        compiled: bool = False,
+        device: Literal["auto", "cpu", "cuda"] | None = None,
+        dtype: Dtype | None = None,
+        compiled: bool | None = None,
         **options: Any,
     ) -> None:
         from polydub.engines.dubbing.funcineforge.checkpoint import (
@@ -65,14 +92,18 @@ class FunCineForge:
         from polydub.engines.dubbing.funcineforge.inputs import FaceEmbedder, XVectors
         from polydub.engines.dubbing.funcineforge.tokenizer import load_tokenizer
 
-        chosen = config_from(ClipOptions, options, "dubbing=funcineforge")
+        told, given = told_settings(), {"device": device, "dtype": dtype, "compiled": compiled}
+        means = {name: told.pop(name) for name in given if name in told}
+        means |= {name: value for name, value in given.items() if value is not None}
+        running = config_from(Running, means, "dubbing=funcineforge")
+        chosen = config_from(ClipOptions, {**told, **options}, "dubbing=funcineforge")
         checkpoint = find_checkpoint(Path(path) if path else None)
         voices, faces = checkpoint.file(VOICES), checkpoint.file(FACES)
         if voices is None:
             raise missing(f"{checkpoint.model} holds no {VOICES}.")
         tokenizer = load_tokenizer(checkpoint.root / TEXT, checkpoint.model)
-        networks = load_networks(checkpoint, device=device_of(device), dtype=dtype)
-        if compiled:
+        networks = load_networks(checkpoint, device=device_of(running.device), dtype=running.dtype)
+        if running.compiled:
             networks.flow.dit_model.compile(dynamic=True)
         self._maker = ClipMaker(networks, tokenizer.prompt, chosen)
         self._xvectors = XVectors(voices)
@@ -85,6 +116,17 @@ class FunCineForge:
         from polydub.engines.dubbing.funcineforge.checkpoint import find_checkpoint
 
         find_checkpoint()
+
+    @staticmethod
+    def variant() -> str:
+        """What its output depends on besides the version: settings told, and which weights."""
+        from polydub.engines.dubbing.funcineforge.checkpoint import PICKLES, find_checkpoint
+
+        checkpoint = find_checkpoint()
+        stats = [checkpoint.weights(part).stat() for part in PICKLES]
+        files = [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+        text = json.dumps([told_settings(), str(checkpoint.model.resolve()), files], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def dub(self, scene: Scene) -> SceneSpeech:
         """The scene's speech at 24 kHz.
