@@ -40,6 +40,7 @@ from polydub.evaluate.voice_encoder import Ge2eEncoder
 from polydub.media.audio import resample
 from polydub.media.loudness import integrated_loudness, true_peak_db
 from polydub.model import Span, Turn, Waveform, merge
+from polydub.pipeline.evaluating_voice import prosody
 
 VERSION = "2"
 """Part of the key of kept figures: raise it when anything here measures otherwise."""
@@ -65,13 +66,6 @@ class Ears:
             self.missing.append(NotMeasured("ge2e", error.message))
         self.predictors, missing = load_predictors()
         self.missing += missing
-        try:
-            from performance_prosody import prosody
-        except ImportError as error:
-            self.missing.append(NotMeasured("contour", f"{error}"))
-            self.prosody = None
-        else:
-            self.prosody = prosody
 
     def identity(self) -> list[str]:
         """What figures depend on: which metrics there are, by which versions."""
@@ -221,9 +215,8 @@ def _measure_line(dub: Dub, line: DubbedLine, ears: Ears, original: Original) ->
     }
     if turn is not None and spoken:
         values |= _likeness(ears.prints(take), original, turn.voice)
-    if ears.prosody is not None:
-        cut = _copied(original.voice.cut(line.span))
-        values |= ears.prosody(cut, take, (dub.truth.language, dub.target))
+    cut = _copied(original.voice.cut(line.span))
+    values |= prosody(cut, take, (dub.truth.language, dub.target))
     return {
         "id": line.id,
         "start": float(line.span.start),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from polydub.api import (
         DubOptions,
         DubResult,
+        EvaluationResult,
         LipsResult,
         Output,
         PinRequest,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         analyze,
         demo,
         dub,
+        evaluate_dub,
         export,
         lips,
         pin,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DubOptions",
     "DubResult",
+    "EvaluationResult",
     "LipsResult",
     "Output",
     "PinRequest",
@@ -44,6 +47,7 @@ __all__ = [
     "analyze",
     "demo",
     "dub",
+    "evaluate_dub",
     "export",
     "lips",
     "pin",

@@ -32,13 +32,16 @@ from polydub.project.cache import disk_error
 from polydub.project.folder import Project, require_writable
 
 if TYPE_CHECKING:
+    from polydub.evaluate.evaluation import Evaluation
     from polydub.model import Script
     from polydub.pipeline.dataset import DatasetRequest, FilmSheet
+    from polydub.pipeline.evaluations import Subject
     from polydub.pipeline.other_sound import MovedLine
 
 __all__ = [
     "DubOptions",
     "DubResult",
+    "EvaluationResult",
     "LipsResult",
     "Output",
     "PinRequest",
@@ -48,6 +51,7 @@ __all__ = [
     "analyze",
     "demo",
     "dub",
+    "evaluate_dub",
     "export",
     "lips",
     "pin",
@@ -83,6 +87,15 @@ class DubResult:
 
     project: Path
     outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """What was measured (``evaluation``), and the files that hold it."""
+
+    evaluation: Evaluation
+    page: Path
+    values: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +324,70 @@ def lips(
         made = follow_sound(run, analysis, other, out, language=spoken)
     notes = tuple(f"{d.unit}: {d.reason}" for d in made.decisions if d.kind != "draft")
     return LipsResult(opened.root, made.video, made.language, made.lines, notes)
+
+
+def evaluate_dub(
+    target: str | Path | Project,
+    *,
+    reference: str | Path | None = None,
+    language: str | None = None,
+    translation: str | Path | None = None,
+    output: str | Path | None = None,
+    project: str | Path | None = None,
+    on_event: EventSink | None = None,
+) -> EvaluationResult:
+    """Score a dub, polydub's or another tool's: who, what, when, voice, lips, picture, mix.
+
+    ``target`` is a project (or its folder) with a finished dub into ``language``; or a dubbed
+    video, and then ``reference`` is its original: a video, or a project folder whose script holds
+    the intended texts. ``translation`` is a file with them instead. A video without ``reference``
+    stands for its project. ``output`` is the folder of the page, by default one in the project;
+    ``project`` the working folder of the original. Nothing is judged twice: what was measured
+    before is reused. Raises :class:`polydub.errors.PolydubError`.
+    """
+    from polydub.pipeline import evaluations as work
+
+    subject = _subject(target, reference, language, project)
+    with _discarding(subject.project):
+        options = replace(stored_options(subject.project), targets=())
+        if translation is not None:
+            if subject.language is None:
+                raise InputError(
+                    "Which language is the translation in?", hint="Add --to.", code="DUB-E108"
+                )
+            options = replace(options, translations={subject.language: Path(translation)})
+        with _run(subject.project, options, on_event) as run:
+            files = work.evaluate_subject(
+                run, subject, output=Path(output) if output is not None else None
+            )
+    return EvaluationResult(files.evaluation, files.page, files.values)
+
+
+def _subject(
+    target: str | Path | Project,
+    reference: str | Path | None,
+    language: str | None,
+    project: str | Path | None,
+) -> Subject:
+    from polydub.pipeline import evaluations as work
+
+    if isinstance(target, Project) or Path(target).is_dir():
+        if reference is not None:
+            raise InputError(
+                "A project knows its original: --reference is for a dubbed video.", code="DUB-E108"
+            )
+        return work.subject_of_project(_opened(target), language)
+    if reference is not None:
+        root = Path(project) if project is not None else None
+        return work.subject_of_video(Path(target), Path(reference), language, root)
+    found = Project.find(Path(target), Path(project) if project else None)
+    if not found.script_path.exists():
+        raise InputError(
+            f"What is {target} a dub of?",
+            hint="Name the original: polydub evaluate DUB --reference ORIGINAL",
+            code="DUB-E108",
+        )
+    return work.subject_of_project(found, language)
 
 
 def plan(

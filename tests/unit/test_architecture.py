@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline": (
         *("model", "media", "project", "engines", "stages", "evaluate", "errors", "pipeline"),
     ),
-    "api": ("model", "project", "errors", "pipeline"),
+    "api": ("model", "project", "errors", "pipeline", "evaluate"),
     "__main__": ("interfaces",),
     "interfaces": (
         *("api", "model", "project", "errors", "pipeline", "engines", "interfaces"),

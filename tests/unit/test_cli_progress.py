@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from polydub.interfaces.cli.progress import TITLES, Bars, JsonLines, Lines, duration, progress
-from polydub.pipeline.events import STAGES, Event
+from polydub.pipeline.events import EVALUATION_STAGES, STAGES, Event
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 def test_every_stage_has_a_title() -> None:
-    assert set(TITLES) == set(STAGES)
+    assert set(TITLES) == {*STAGES, *EVALUATION_STAGES}
 
 
 def test_lines_speak_at_start_at_the_end_and_seldom_between() -> None:

@@ -144,7 +144,7 @@ def glide(low: float, high: float, seconds: float = 1.5) -> Waveform:
 def test_prosody_of_a_glide(bench: dict[str, ModuleType]) -> None:
     """The same rise an octave higher is the same shape; a fall is its opposite."""
     pytest.importorskip("pyworld")
-    prosody = import_module("performance_prosody").prosody
+    prosody = import_module("polydub.pipeline.evaluating_voice").prosody
     rise = glide(110, 165)
     assert prosody(rise, glide(220, 330), ("en", "es"))["contour"] > 0.95
     assert prosody(rise, glide(165, 110), ("en", "es"))["contour"] < -0.95

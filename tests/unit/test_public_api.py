@@ -14,6 +14,7 @@ def test_the_export_list_is_what_users_rely_on() -> None:
     assert polydub.__all__ == [
         "DubOptions",
         "DubResult",
+        "EvaluationResult",
         "LipsResult",
         "Output",
         "PinRequest",
@@ -24,6 +25,7 @@ def test_the_export_list_is_what_users_rely_on() -> None:
         "analyze",
         "demo",
         "dub",
+        "evaluate_dub",
         "export",
         "lips",
         "pin",

@@ -1,1 +1,1 @@
-"""See docs/how-it-works.md."""
+"""See docs/how-it-works.md and docs/evaluation.md."""

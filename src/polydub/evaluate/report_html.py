@@ -73,12 +73,12 @@ def render_report(
         script=Markup(_resource("report.js")),
         tiles=report_view.tiles(report),
         cards=report_view.cards(report),
-        faces={person: _data_url(image) for person, image in thumbnails.items()},
+        faces={person: data_url(image) for person, image in thumbnails.items()},
         chart=timing_chart(report.lines, report.cast, report.duration_s, _cuts(report)),
         lane=LANE,
         rows=rows,
         drafts=sum(row.status == "draft" for row in rows),
-        players=_embedded(players or {}),
+        players=embedded_players(players or {}),
         decisions=report.decisions,
         kinds=report_view.KIND_TEXT,
         line_ids={row.line.id for row in rows},
@@ -101,7 +101,7 @@ def _used_scales(report: Report) -> list[grades.Scale]:
     return [scale for name, scale in grades.SCALES.items() if name in used]
 
 
-def _embedded(players: Mapping[str, tuple[Clip, Clip]]) -> dict[str, Player]:
+def embedded_players(players: Mapping[str, tuple[Clip, Clip]]) -> dict[str, Player]:
     """Players that fit: dubbed lines first, so that a long film loses originals before dubs."""
     room = MAX_PAGE_BYTES
     urls: dict[tuple[str, int], str] = {}
@@ -110,7 +110,7 @@ def _embedded(players: Mapping[str, tuple[Clip, Clip]]) -> dict[str, Player]:
             data = _bytes_of(clips[side])
             if 0 < len(data) <= min(MAX_CLIP_BYTES, room):
                 room -= len(data)
-                urls[line, side] = _data_url(data)
+                urls[line, side] = data_url(data)
     return {
         line: Player(urls.get((line, 0), ""), urls.get((line, 1), ""))
         for line in players
@@ -130,6 +130,7 @@ def _bytes_of(clip: Clip) -> bytes:
         return b""
 
 
-def _data_url(data: bytes) -> str:
+def data_url(data: bytes) -> str:
+    """``data`` (a picture or a sound) as a ``data:`` address."""
     kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), "audio/mp4")
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

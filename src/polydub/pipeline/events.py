@@ -27,6 +27,9 @@ STAGES = (
 )
 """Every stage in the order in which it runs."""
 
+EVALUATION_STAGES = ("dub-probe", "dub-separate", "dub-transcribe", "dub-judge", "dub-look")
+"""What an evaluation does with the dubbed video, after the analysis of the original."""
+
 WINDOW = 32
 """Observations per stage that :class:`Eta` keeps: cached units rush past at the start of a resumed
 run, so the pace comes from the recent ones only."""

@@ -179,7 +179,7 @@ def _new_script(
 
 def produce(run: Run, analysis: Analysis, language: str, out: Path, *, overwrite: bool) -> Finished:
     """The dub of one language, from the script to the finished files."""
-    analysis, script = _translated(run, analysis, language)
+    analysis, script = translated(run, analysis, language)
     run.decide(*licence_warnings(run, language))
     run.engines.release("translate")
     speak = _by_scene if run.options.dubs_scenes else _by_line
@@ -254,12 +254,13 @@ def _merged(*scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, f
 
 def translate_only(run: Run, analysis: Analysis, language: str) -> Analysis:
     """The analysis with its script translated and written, and nothing spoken."""
-    analysis, script = _translated(run, analysis, language)
+    analysis, script = translated(run, analysis, language)
     keep_script(run, script, run.project.state.analysis_key)
     return analysis
 
 
-def _translated(run: Run, analysis: Analysis, language: str) -> tuple[Analysis, Script]:
+def translated(run: Run, analysis: Analysis, language: str) -> tuple[Analysis, Script]:
+    """The analysis with a translated script, and that script; nothing is written."""
     options: dict[str, Any] = {}
     name = run.options.engine("translate", language)
     if name == "given":

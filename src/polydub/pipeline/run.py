@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,7 @@ class Run:
     """Everything that the steps of one run share.
 
     ``stop`` is set when the work is to be given up; ``telling`` is held while an event is told.
+    ``naming`` is put before the stages in events, where two films are worked on.
     """
 
     project: Project
@@ -167,6 +168,7 @@ class Run:
     timings: dict[str, StageTiming] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     telling: threading.RLock = field(default_factory=threading.RLock)
+    naming: str = ""
     _stage: StageProgress | None = None
     _made: set[Path] = field(default_factory=set)
 
@@ -180,7 +182,7 @@ class Run:
         self.go_on()
         if self.on_event is not None:
             with self.telling:
-                self.on_event(event)
+                self.on_event(replace(event, stage=self.naming + event.stage))
 
     def go_on(self) -> None:
         """Raises ``Stopped`` when the work is to be given up."""

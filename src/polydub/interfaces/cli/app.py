@@ -12,6 +12,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from polydub.errors import EngineError, InputError, Interrupted
+from polydub.interfaces.cli import evaluation_commands as e
 from polydub.interfaces.cli import lips_options as m
 from polydub.interfaces.cli import options as o
 from polydub.interfaces.cli import pin_options as p
@@ -297,6 +298,38 @@ def lips(
         print(m.lips_json(result))
     elif not quiet:
         m.show_lips(Console(highlight=False), result)
+
+
+@app.command(help=texts.EVALUATE, epilog=texts.EPILOG)
+def evaluate(
+    dub: e.Dub,
+    reference: e.Reference = None,
+    to: e.Language = None,
+    translation: e.Intended = None,
+    gate: e.Gate = None,
+    output: e.OutputFolder = None,
+    project: o.ProjectFolder = None,
+    json_lines: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = 0,
+) -> None:
+    """Score a dub."""
+    from polydub import api
+    from polydub.evaluate.gate import parse_gate
+
+    _log(verbose)
+    conditions = parse_gate(gate) if gate else ()
+    with progress(json_lines=json_lines, quiet=quiet) as sink:
+        result = api.evaluate_dub(
+            dub,
+            reference=reference,
+            language=to,
+            translation=translation,
+            output=output,
+            project=project,
+            on_event=sink,
+        )
+    e.finish(result, conditions, json_lines=json_lines, quiet=quiet)
 
 
 @app.command(help=texts.DEMO, epilog=texts.EPILOG)

@@ -30,6 +30,11 @@ TITLES: dict[str, str] = {
     "lips": "moving lips",
     "master": "writing the video",
     "report": "measuring",
+    "dub-probe": "the dub: reading it",
+    "dub-separate": "the dub: separating voices and background",
+    "dub-transcribe": "the dub: listening",
+    "dub-judge": "the dub: judging the voices",
+    "dub-look": "the dub: looking at it frame by frame",
 }
 """Stage -> what the user reads."""
 

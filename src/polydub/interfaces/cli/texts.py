@@ -9,13 +9,14 @@ EXIT_CODES: dict[int, str] = {
     3: "an input cannot be used: file, subtitles, language, option value (DUB-E1xx)",
     4: "an engine is missing, unfit or failed (DUB-E2xx)",
     5: "the project folder, the script or an output on disk cannot be used (DUB-E3xx)",
+    6: "a quality gate (--gate) was not passed; everything was made all the same",
     130: "stopped by Ctrl-C; run the same command again to resume",
 }
 """Exit code -> meaning; shown in ``--help`` and in ``docs/cli.md``."""
 
 EPILOG = (
     "Exit codes: 0 done, 1 unexpected failure, 2 wrong usage, 3 input, 4 engine, "
-    "5 project or disk, 130 stopped (run again to resume). "
+    "5 project or disk, 6 a gate was not passed, 130 stopped (run again to resume). "
     "Errors carry a code such as DUB-E301, listed in docs/errors.md. "
     "POLYDUB_DEBUG=1 shows tracebacks."
 )
@@ -132,6 +133,25 @@ subtitles of both languages (.srt, .vtt), and the project conversation.polydub w
 and es/report.html.
 
 Then change a line in script.json and hear it: `polydub render polydub-demo/conversation.polydub`
+"""
+
+EVALUATE = """Score a dub, ours or any other tool's: who, what, when, voice, lips, picture, mix.
+
+DUB is a dubbed video, or a project (its folder, or its original video) that was dubbed. Everything
+is heard and seen anew from the finished video, by the same engines for every tool. You get a page
+to open in a browser (charts, the original and the dub of every line to listen to, faces before and
+after, the worst lines first) and the same as JSON.
+
+The dub that a project made: `polydub evaluate film.polydub`
+
+Another tool's dub, beside its original: `polydub evaluate theirs.mp4 --reference film.mp4`
+
+With what it should say, to count wrong words:
+`polydub evaluate theirs.mp4 --reference film.mp4 --to es --translation film.es.srt`
+
+For scripts: `polydub evaluate film.polydub --gate "wer<=0.1,overlap>=0.6" || echo not good enough`
+
+What each figure means and hides: docs/evaluation.md
 """
 
 ENGINES = """List the engines: what they do, whether they run here, and under which licences.

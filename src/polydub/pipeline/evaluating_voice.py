@@ -1,4 +1,4 @@
-"""How far takes are said as their lines were, for the performance benchmark (pitch by WORLD)."""
+"""How a dubbed line is said, against the original: pitch by WORLD, alike for both."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ FLOOR_HZ, CEILING_HZ = 60.0, 500.0
 
 
 def prosody(original: Waveform, take: Waveform, languages: tuple[str, str]) -> dict[str, float]:
-    """The scores of ``evaluate.prosody`` for one line; both are measured in the same way.
+    """The scores of :mod:`polydub.evaluate.prosody` for one line; both are measured alike.
 
-    Each against its own usual pitch and level, so ``cue_distance`` here holds no register.
+    Each against its own usual pitch and level, so ``cue_distance`` here holds no register. Empty
+    when either is silent.
     """
     if not np.any(original.samples) or not np.any(take.samples):
         return {}

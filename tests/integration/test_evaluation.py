@@ -1,0 +1,117 @@
+"""The whole evaluation on deterministic engines and a drawn film: every seam, no weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from polydub import api
+from polydub.engines.fakes import register_fakes
+from polydub.errors import InputError, ProjectError
+from polydub.interfaces.cli.main import main
+from polydub.pipeline.events import EVALUATION_STAGES, Event
+from tests.films import write_film
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, api.DubResult]:
+    film = write_film(tmp_path_factory.mktemp("finished") / "talk.mp4")
+    options = api.DubOptions(targets=("es",), engines=register_fakes())
+    return film, api.dub(film, options)
+
+
+@pytest.fixture
+def dubbed(finished: tuple[Path, api.DubResult]) -> tuple[Path, api.DubResult]:
+    register_fakes()  # every test forgets them
+    return finished
+
+
+def test_a_project_is_scored_on_its_axes(dubbed: tuple[Path, api.DubResult]) -> None:
+    film, made = dubbed
+    events: list[Event] = []
+    result = api.evaluate_dub(film, on_event=events.append)
+    found = result.evaluation
+    assert found.target == "es" and [line.id for line in found.lines] == ["L001", "L002", "L003"]
+    assert found.summary["outside_psnr"].mean > 35
+    assert "loudness_lu" in found.summary and found.summary["length_ms"].mean == 0
+    assert found.summary["rtf"].mean > 0
+    missing = {item.metric: item.reason for item in found.not_measured}
+    assert "another language" in missing["mcd_dtw"] and set(missing).isdisjoint(found.summary)
+    stages = list(dict.fromkeys(e.stage for e in events if e.stage.startswith("dub-")))
+    assert stages == list(EVALUATION_STAGES)
+    values = json.loads(result.values.read_text(encoding="utf-8"))
+    assert values["schema"] == "polydub.evaluation/1" and values["environment"]["engines"]
+    assert result.page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert result.page.is_relative_to(made.project)
+
+
+def test_a_second_time_nothing_is_looked_at_again(dubbed: tuple[Path, api.DubResult]) -> None:
+    _, made = dubbed
+    first = api.evaluate_dub(made.project)
+    events: list[Event] = []
+    second = api.evaluate_dub(made.project, on_event=events.append)
+    assert second.evaluation == first.evaluation
+    assert "dub-look" not in {event.stage for event in events}
+
+
+def test_another_tools_dub_needs_its_original_only(
+    dubbed: tuple[Path, api.DubResult], tmp_path: Path
+) -> None:
+    """No project, no texts: wrong words are not counted, and that is said."""
+    film, made = dubbed
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    theirs = shutil.copyfile(made.outputs[0].video, folder / "theirs.mp4")
+    original = shutil.copyfile(film, folder / "film.mp4")
+    api.analyze(original, api.DubOptions(engines=register_fakes()))  # fakes are named there
+    result = api.evaluate_dub(theirs, reference=original, language="es", output=folder / "out")
+    assert result.page == folder / "out" / "evaluation.html"
+    missing = {item.metric: item.reason for item in result.evaluation.not_measured}
+    assert "--translation" in missing["wer"] and "rtf" in missing and "speed" in missing
+    assert all(not line.wanted for line in result.evaluation.lines)
+
+
+def test_with_a_project_as_reference_the_texts_are_known(
+    dubbed: tuple[Path, api.DubResult], tmp_path: Path
+) -> None:
+    _, made = dubbed
+    theirs = shutil.copyfile(made.outputs[0].video, tmp_path / "theirs.mp4")
+    result = api.evaluate_dub(theirs, reference=made.project)
+    assert all(line.wanted.startswith("es ") for line in result.evaluation.lines)
+    assert "wer" in result.evaluation.summary and "rtf" not in result.evaluation.summary
+
+
+def test_the_gate_decides_the_exit_code(
+    dubbed: tuple[Path, api.DubResult], capsys: pytest.CaptureFixture[str]
+) -> None:
+    film, made = dubbed
+
+    def code(*arguments: str) -> object:
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", *arguments])
+        return ended.value.code
+
+    assert code(str(film), "--gate", "outside_psnr>=30", "--quiet") == 0
+    assert code(str(film), "--gate", "outside_psnr>=99", "--quiet") == 6
+    assert "outside_psnr>=99: film has" in capsys.readouterr().out
+    assert code(str(made.project), "--gate", "outside_psnr>=99", "--json") == 6
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])["result"]
+    assert last["gate"]["passed"] is False and last["summary"]["outside_psnr"] > 30
+    assert code(str(film), "--gate", "nonsense>=1") == 3
+
+
+def test_what_cannot_be_evaluated_says_why(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "talk.mp4")
+    with pytest.raises(InputError, match="a dub of") as caught:
+        api.evaluate_dub(film)
+    assert "--reference" in caught.value.hint
+    project = api.analyze(film, api.DubOptions(engines=register_fakes()))
+    with pytest.raises(ProjectError, match="holds no dub"):
+        api.evaluate_dub(project)
+    with pytest.raises(InputError) as gone:
+        api.evaluate_dub(tmp_path / "nowhere.mp4", reference=film)
+    assert gone.value.code == "DUB-E101"
+    assert not (tmp_path / "nowhere.polydub").exists()
