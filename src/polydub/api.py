@@ -68,7 +68,8 @@ class Output:
     """What one target language produced: every file, and what the report says in short.
 
     ``subtitles`` are .srt and .vtt files of both languages; ``report_json`` is ``report`` for
-    programs; ``warnings`` counts what the report points at.
+    programs; ``warnings`` counts what the report points at; ``gate`` names the lines that the gate
+    of :class:`DubOptions` did not let pass, and why.
     """
 
     language: str
@@ -79,6 +80,7 @@ class Output:
     lines: int
     warnings: int
     seconds: float
+    gate: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,6 +527,7 @@ def _summary(finished: Any, language: str, seconds: float) -> Output:
         lines=sum(1 for line in report.lines if line.placement is not None),
         warnings=warnings,
         seconds=seconds,
+        gate=tuple(f"{x.unit}: {x.reason}" for x in report.decisions if x.stage == "gate"),
     )
 
 

@@ -115,3 +115,22 @@ def test_what_cannot_be_evaluated_says_why(tmp_path: Path) -> None:
         api.evaluate_dub(tmp_path / "nowhere.mp4", reference=film)
     assert gone.value.code == "DUB-E101"
     assert not (tmp_path / "nowhere.polydub").exists()
+
+
+def test_lines_that_a_gate_stops_are_said_again_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "talk.mp4")
+    engines = register_fakes()
+    (output,) = api.dub(film, api.DubOptions(targets=("es",), engines=engines)).outputs
+    assert output.gate == ()
+    project = tmp_path / "talk.polydub"
+    (output,) = api.render(project, {"gate": "speed<=0.1"}).outputs
+    assert [text[:4] for text in output.gate] == ["L001", "L002", "L003"]
+    report = json.loads(output.report_json.read_text())
+    assert {len(entry["takes"]) for entry in report["lines"]} == {8}
+    with pytest.raises(SystemExit) as ended:
+        main(["render", str(project), "--gate", "speed<=0.1", "--quiet"])
+    assert ended.value.code == 6 and "L002" in capsys.readouterr().err
+    with pytest.raises(InputError, match="not known while"):
+        api.render(project, {"gate": "lip_sync>=0.2"})

@@ -50,3 +50,14 @@ def test_likeness_fit_pace_and_quality_decide_between_clear_takes(worse: dict[st
 
 def test_a_voice_a_little_more_alike_does_not_outweigh_a_lost_word() -> None:
     assert best_take([heard(0.0, similarity=0.3), heard(0.2, similarity=0.45)]) == 0
+
+
+def test_a_demand_is_tried_for_and_wins() -> None:
+    """Better in all else, but not what is demanded: the other one is kept."""
+    options = TakeOptions(accepts=lambda scores: scores["overlap"] >= 0.9, most_demanded=3)
+    clear, demanded = {"wer": 0.0, "overlap": 0.7}, {"wer": 0.2, "overlap": 0.95}
+    assert wants_another([clear], options)
+    assert not wants_another([clear] * 3, options)
+    assert best_take([clear, demanded], options) == 1
+    assert best_take([clear, clear], options) == 0
+    assert wants_another([clear, demanded], options) == wants_another([clear, demanded])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +10,7 @@ from typing import Any, get_args
 from polydub.engines.protocols import KINDS, Formality, Profanity
 from polydub.engines.registry import DEFAULTS
 from polydub.errors import InputError
+from polydub.evaluate.gate import judge_values, parse_gate
 from polydub.model.language import language_name, parse_language, primary, same_language
 from polydub.project.cache import digest
 from polydub.project.folder import Project, file_digest
@@ -19,6 +20,9 @@ GIVEN_FILES = ("turns", "script_from")
 KEPT_FILES = (*GIVEN_FILES, "cast")
 """Options that name a file, kept with the project."""
 
+
+GATE_FIGURES = ("wer", "cer", "similarity", "margin", "overlap", "speed")
+"""Figures that are measured on every take."""
 
 MOST_TAKES = 8
 """How many different takes of one line the synthesiser is asked for at most."""
@@ -42,7 +46,9 @@ class DubOptions:
     them, see :func:`polydub.project.glossary_file.read_glossary`. ``formality`` is ``"formal"``,
     ``"informal"`` or ``"auto"`` (nothing is asked), ``profanity`` ``"keep"`` or ``"soften"``;
     ``context`` a sentence about the film for translators that can use it. ``cast`` is a file with
-    the voices of a series: its speakers get them, new ones are added to it.
+    the voices of a series: its speakers get them, new ones are added to it. ``gate`` names figures
+    that every line must reach (``"wer<=0.1,overlap>=0.6"``): a line that does not is said up to
+    eight times, and reported when no take does.
     """
 
     targets: tuple[str, ...] = ()
@@ -64,6 +70,7 @@ class DubOptions:
     profanity: Profanity = "keep"
     context: str = ""
     cast: Path | None = None
+    gate: str = ""
 
     def normalised(self) -> DubOptions:
         """The same with canonical language tags. Raises ``InputError`` for values out of range."""
@@ -96,6 +103,7 @@ class DubOptions:
                 hint="The lines of --script-from say who speaks when as well.",
                 code="DUB-E108",
             )
+        self._check_gate()
         source = parse_language(self.source_language) if self.source_language else None
         targets = tuple(dict.fromkeys(parse_language(code) for code in self.targets))
         require_other_language(source, targets)
@@ -117,6 +125,26 @@ class DubOptions:
             },
             context=" ".join(self.context.split()),
         )
+
+    def _check_gate(self) -> None:
+        for condition in parse_gate(self.gate) if self.gate else ():
+            if condition.metric not in GATE_FIGURES:
+                raise InputError(
+                    f"'{condition.metric}' is not known while a dub is made.",
+                    hint=f"Known are {', '.join(GATE_FIGURES)}; set a gate for all other figures "
+                    "with: polydub evaluate PROJECT --gate ...",
+                    code="DUB-E108",
+                )
+
+    def accepts_take(self) -> Callable[[Mapping[str, float]], bool] | None:
+        """Whether the scores of a take meet the gate; ``None`` without a gate.
+
+        What was not measured (the margin of a lone speaker) cannot fail here.
+        """
+        if not self.gate:
+            return None
+        gate = parse_gate(self.gate)
+        return lambda scores: not judge_values({"take": scores}, {}, gate).failures
 
     def of_dub(self) -> DubOptions:
         """The same without the files whose content the script holds."""

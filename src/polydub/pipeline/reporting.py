@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from polydub.evaluate.gate import judge_values, parse_gate
 from polydub.evaluate.report_html import render_report
 from polydub.evaluate.report_json import report_json
 from polydub.evaluate.scores import summarise
@@ -17,6 +18,9 @@ from polydub.pipeline.casting import Profiles
 from polydub.pipeline.run import Run
 from polydub.pipeline.scoring import take_scores
 from polydub.pipeline.takes import Spoken
+
+GATE = "gate"
+"""Where decisions about the user's gate come from."""
 
 
 def build_report(
@@ -44,6 +48,7 @@ def build_report(
             takes = item.takes if item else ()
             lines.append(LineReport(line, language, placement, voice, scores, heard, takes))
             progress.step(line.id)
+    run.decide(*_gate_decisions(run, lines))
     return Report(
         source=script.source,
         language=script.language,
@@ -60,6 +65,20 @@ def build_report(
             "shots": [[float(s.span.start), float(s.span.end)] for s in analysis.picture.shots],
         },
     )
+
+
+def _gate_decisions(run: Run, lines: Sequence[LineReport]) -> list[Decision]:
+    """What the user's gate demands and a line does not reach."""
+    if not run.options.gate:
+        return []
+    scores = {entry.line.id: entry.scores for entry in lines if entry.placement is not None}
+    spans = {entry.line.id: entry.line.span for entry in lines}
+    return [
+        Decision(
+            GATE, x.unit, "warning", f"{x.condition} is not reached: {x.value:.3g}", spans[x.unit]
+        )
+        for x in judge_values(scores, {}, parse_gate(run.options.gate)).failures
+    ]
 
 
 def _needs_no_lips(decision: Decision, script: Script) -> bool:

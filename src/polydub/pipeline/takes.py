@@ -330,7 +330,10 @@ class TakeMaker:
 
         Raises ``EngineError`` when not even the first one can be made.
         """
-        options = TakeOptions(count=self._run.options.takes, max_speed=self._run.options.max_speed)
+        wanted = self._run.options
+        options = TakeOptions(
+            count=wanted.takes, max_speed=wanted.max_speed, accepts=wanted.accepts_take()
+        )
         made: list[Spoken] = []
         scores: list[dict[str, float]] = []
         for choice, faster, plain in self._attempts(line):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Scores = Mapping[str, float]
@@ -21,6 +21,9 @@ class TakeOptions:
     speaker, ``missed`` for a line that the take does not cover at all, ``haste`` per 0.1 of speed
     above ``max_speed``, ``dull`` per point of predicted quality (MOS) below 5. ``gain`` is what a
     later take must be better by, since the first is made at the wanted rate.
+
+    ``accepts`` says whether a take is what the user demands: while none is, further ones are made,
+    up to ``most_demanded``, and one that is wins over any that is not.
     """
 
     count: int = 1
@@ -32,6 +35,8 @@ class TakeOptions:
     dull: float = 0.03
     max_speed: float = 1.2
     gain: float = 0.01
+    accepts: Callable[[Scores], bool] | None = None
+    most_demanded: int = 8
 
 
 def take_cost(scores: Scores, options: TakeOptions | None = None) -> float:
@@ -53,8 +58,11 @@ def best_take(takes: Sequence[Scores], options: TakeOptions | None = None) -> in
     """Index of the take to keep: the first, unless another is better by ``options.gain``."""
     options = options or TakeOptions()
     costs = [take_cost(scores, options) for scores in takes]
-    best = min(range(len(costs)), key=costs.__getitem__)
-    return best if costs[best] < costs[0] - options.gain else 0
+    usable = list(range(len(costs)))
+    if options.accepts is not None:
+        usable = [n for n in usable if options.accepts(takes[n])] or usable
+    best = min(usable, key=costs.__getitem__)
+    return best if usable[0] != 0 or costs[best] < costs[0] - options.gain else 0
 
 
 def wants_another(takes: Sequence[Scores], options: TakeOptions | None = None) -> bool:
@@ -62,6 +70,8 @@ def wants_another(takes: Sequence[Scores], options: TakeOptions | None = None) -
     options = options or TakeOptions()
     if len(takes) < options.count:
         return True
+    if options.accepts is not None and not any(options.accepts(scores) for scores in takes):
+        return len(takes) < max(options.most_demanded, options.count)
     if len(takes) >= max(options.most, options.count):
         return False
     least = min((_error(scores) for scores in takes), default=1.0)

@@ -74,6 +74,7 @@ def dub(
     max_speed: o.MaxSpeed = 1.2,
     takes: o.Takes = 1,
     cast: o.Cast = None,
+    gate: e.LineGate = None,
     dry_run: o.DryRun = False,
     json_lines: o.Json = False,
     quiet: o.Quiet = False,
@@ -97,6 +98,7 @@ def dub(
         max_speed=max_speed,
         takes=takes,
         cast=cast,
+        gate=gate or "",
         **o.wording(glossary, formality, profanity, context),
     )
     if dry_run:
@@ -229,6 +231,7 @@ def render(
     max_speed: o.MaybeMaxSpeed = None,
     takes: o.MaybeTakes = None,
     cast: o.Cast = None,
+    gate: e.LineGate = None,
     dry_run: o.DryRun = False,
     json_lines: o.Json = False,
     quiet: o.Quiet = False,
@@ -245,6 +248,7 @@ def render(
         max_speed=max_speed,
         takes=takes,
         cast=cast,
+        gate=gate,
     )
     changes |= o.wording(glossary, formality, profanity, context)
     wanted = o.build_options(to, engines=engine, translations=translation)
@@ -430,6 +434,7 @@ def _show_result(result: Any, json_lines: bool, quiet: bool) -> None:
         print(tables.result_json(result))
     elif not quiet:
         tables.show_result(Console(highlight=False), result)
+    e.leave_by_gate(result)
 
 
 def _show_plan(steps: Any, json_lines: bool) -> None:

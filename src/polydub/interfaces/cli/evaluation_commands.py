@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from polydub.interfaces.cli.options import OUTPUT
+from polydub.interfaces.cli.options import MAKING, OUTPUT
 from polydub.interfaces.cli.tables import near
 
 if TYPE_CHECKING:
-    from polydub.api import EvaluationResult
+    from polydub.api import DubResult, EvaluationResult
     from polydub.evaluate.gate import Condition, Verdict
 
 GATE_NOT_PASSED = 6
@@ -75,6 +75,17 @@ Gate = Annotated[
         show_default=False,
     ),
 ]
+LineGate = Annotated[
+    str | None,
+    typer.Option(
+        "--gate",
+        metavar="CONDITIONS",
+        help="Figures that every line must reach, as 'wer<=0.1,overlap>=0.6': a line that does "
+        "not is said up to eight times; exit code 6 when no take will do.",
+        rich_help_panel=MAKING,
+        show_default=False,
+    ),
+]
 
 
 def show(console: Console, result: EvaluationResult) -> None:
@@ -131,6 +142,16 @@ def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
             "unmeasured": [str(condition) for condition in verdict.unmeasured],
         }
     }
+
+
+def leave_by_gate(result: DubResult) -> None:
+    """Leave with the exit code of the gate when lines of a dub did not pass it."""
+    failures = [f"{output.language} {text}" for output in result.outputs for text in output.gate]
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for text in failures:
+        console.print(f"[red]gate[/] {escape(text)}")
+    if failures:
+        raise typer.Exit(GATE_NOT_PASSED)
 
 
 def finish(
