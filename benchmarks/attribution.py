@@ -2,8 +2,8 @@
 
     python benchmarks/attribution.py FOLDER... [--only NAME ...] [--out table.json]
 
-``FOLDER`` holds films and what is known of them (see ``film_truth.py``). Every film gets a project
-under ``--work``; a second run takes from it what has not changed. Systems:
+``FOLDER`` holds films and what is known of them (see ``polydub.evaluate.truth``). Every film gets a
+project under ``--work``; a second run takes from it what has not changed. Systems:
 
 - ``polydub``: ``polydub.analyze``, everything it has (voices, words, faces);
 - ``audio``: Silero VAD, CAM++ windows, average-linkage clustering, frame vote;
@@ -45,11 +45,11 @@ import numpy as np
 from attribution_table import Row, show
 from baselines.audio_only import AudioOnly
 from baselines.senko_pipeline import SenkoPipeline
-from film_truth import FilmTruth, read_truths
 
 import polydub
 from polydub.errors import PolydubError
 from polydub.evaluate.calibration import judged_lines
+from polydub.evaluate.truth import FilmTruth, read_truths
 from polydub.evaluate.visible import FacesAt, face_links, off_screen_detection
 from polydub.evaluate.who import (
     boundary_errors,

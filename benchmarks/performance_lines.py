@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from film_truth import FilmTruth
 from performance_dubs import RATE, Dub, DubbedLine, original_voice
 
 from polydub.engines import registry
@@ -36,6 +35,7 @@ from polydub.evaluate.timing import (
     speech_overlap,
     tail_level,
 )
+from polydub.evaluate.truth import FilmTruth
 from polydub.evaluate.voice_encoder import Ge2eEncoder
 from polydub.media.audio import resample
 from polydub.media.loudness import integrated_loudness, true_peak_db

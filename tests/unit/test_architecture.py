@@ -42,10 +42,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("model", "media", "project", "engines", "stages", "evaluate", "errors", "pipeline"),
     ),
     "api": ("model", "project", "errors", "pipeline", "evaluate"),
+    "bench": (*("api", "model", "project", "errors", "pipeline", "evaluate", "simulate", "bench"),),
     "__main__": ("interfaces",),
     "interfaces": (
         *("api", "model", "project", "errors", "pipeline", "engines", "interfaces"),
-        "evaluate",
+        *("evaluate", "bench"),
     ),
 }
 """Package -> what of polydub it may import: one way only."""

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from polydub.evaluate.truth import read_truths
 from polydub.model import Span, Turn
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -35,7 +36,7 @@ def test_annotated_clips(tmp_path: Path) -> None:
     rows = [{"clip": "zh_talk_1", "turns": turns}, {"clip": "gone", "turns": []}]
     (clips / "annotations.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     (clips / "zh_talk_1.mp4").touch()
-    (truth,) = load("film_truth").read_truths(clips)
+    (truth,) = read_truths(clips)
     assert (truth.name, truth.group, truth.language) == ("zh_talk_1", "clips", "zh")
     assert truth.turns[0] == Turn(Span.of(0, "1.5"), "1")
     assert truth.said == {"1": ("你", "好"), "2": ("再", "见")}
@@ -50,7 +51,7 @@ def test_simulated_films(tmp_path: Path) -> None:
     data = {"language": "en", "turns": [turn], "shots": shots}
     (tmp_path / "hard-03.json").write_text(json.dumps(data))
     (tmp_path / "hard-03.mp4").touch()
-    (truth,) = load("film_truth").read_truths(tmp_path)
+    (truth,) = read_truths(tmp_path)
     assert truth.group == "hard"
     assert [t.span for t in truth.turns] == [Span.of(1, 2), Span.of(3, 4)]
     assert truth.said == {"S1": ("well", "yes")}

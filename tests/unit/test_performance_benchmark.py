@@ -26,7 +26,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield {name: import_module(f"performance_{name}") for name in NAMES}
     for name in set(sys.modules) - before:
-        if name.startswith(("performance", "film_truth")):
+        if name.startswith("performance"):
             del sys.modules[name]
 
 

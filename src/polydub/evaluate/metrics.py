@@ -124,6 +124,16 @@ _ALL = (
         "timeline of people against the original's, both as detected speech, each dubbed line "
         "given to the person whom its voice stands for. Late and missing speech counts as well.",
     ),
+    _metric(
+        "der", "who", "diarization error of the script", "%", "low", 0.15, 0.3, form=".0f",
+        meaning="DER of the script's lines against the true turns (no collar, overlap scored); "
+        "benchmarks only, where the truth is known. Film-like sound is at 40 % for systems that "
+        "only listen.",
+    ),
+    _metric(
+        "jer", "who", "Jaccard error of the script", "%", "low", 0.2, 0.4, form=".0f",
+        meaning="JER (DIHARD II) of the same: people who say little count as much.",
+    ),
     # what
     _metric(
         "wer", "what", "word errors", "%", "low", 0.10, 0.30, form=".0f",

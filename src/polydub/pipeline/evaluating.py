@@ -408,6 +408,8 @@ _WHY: dict[str, str] = {
     "wrong_voice": "only one person speaks",
     "margin": "only one person speaks",
     "closest_voices": "only one person speaks",
+    "der": "the true turns are not known; see polydub bench",
+    "jer": "the true turns are not known; see polydub bench",
     "stability": "nobody says two lines",
     "chrf": "no reference translation was given (--reference-translation)",
     "bleu": "no reference translation was given (--reference-translation)",

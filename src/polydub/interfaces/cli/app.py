@@ -17,6 +17,7 @@ from polydub.interfaces.cli import lips_options as m
 from polydub.interfaces.cli import options as o
 from polydub.interfaces.cli import pin_options as p
 from polydub.interfaces.cli import tables, texts
+from polydub.interfaces.cli.bench_commands import bench_app
 from polydub.interfaces.cli.dataset import dataset_app
 from polydub.interfaces.cli.progress import progress
 from polydub.interfaces.cli.train import train_app
@@ -49,6 +50,7 @@ engines_app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdow
 app.add_typer(engines_app, name="engines", help=texts.ENGINES)
 app.add_typer(train_app, name="train", help=texts.TRAIN)
 app.add_typer(dataset_app, name="dataset", help=texts.DATASET)
+app.add_typer(bench_app, name="bench", help=texts.BENCH)
 
 
 @app.command(help=texts.DUB, epilog=texts.EPILOG)

@@ -154,6 +154,46 @@ For scripts: `polydub evaluate film.polydub --gate "wer<=0.1,overlap>=0.6" || ec
 What each figure means and hides: docs/evaluation.md
 """
 
+BENCH = """Dub and score whole suites of films, keep the figures, compare runs.
+
+polydub's own conversations, made on the spot, the same everywhere: `polydub bench simulated`
+
+Your films, annotated as Fun-CineForge's data: `polydub bench folder clips/`
+
+Was the last run better than the one before, or is it noise? `polydub bench compare -2 -1`
+"""
+
+BENCH_SIMULATED = """Dub and score conversations of invented people that polydub makes itself.
+
+Seeded: the same films everywhere, with exact truth about who speaks. The first run also makes them.
+
+Two films, about ten minutes: `polydub bench simulated`
+
+More, with lips, under a name: `polydub bench simulated --count 8 --lips --name main`
+"""
+
+BENCH_FOLDER = """Dub and score the films of a folder that says who speaks when in them.
+
+FOLDER holds CLIP.mp4 files and annotations.jsonl (one line per clip: clip, turns with start, end,
+speaker), as in Fun-CineForge's data, or NAME.json beside NAME.mp4. English films are dubbed into
+Spanish, all others into English, unless --to says otherwise.
+
+All clips: `polydub bench folder clips/`
+
+Some, into French: `polydub bench folder clips/ --only en_dialogue --to fr`
+"""
+
+BENCH_COMPARE = """Compare two runs of a suite: what changed, and what is noise.
+
+A and B are names of runs (or how they begin), or -1 for the last one, -2 for the one before it.
+Lines are paired by their time; the interval is a bootstrap over them (95 %). A difference whose
+interval holds zero is called noise.
+
+`polydub bench compare before after`
+"""
+
+BENCH_RUNS = "List the runs in the history."
+
 ENGINES = """List the engines: what they do, whether they run here, and under which licences.
 
 Engines are chosen per stage with `--engine stage=name`; nothing is ever swapped silently.
