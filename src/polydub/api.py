@@ -334,6 +334,7 @@ def evaluate_dub(
     reference: str | Path | None = None,
     language: str | None = None,
     translation: str | Path | None = None,
+    reference_translation: str | Path | None = None,
     output: str | Path | None = None,
     project: str | Path | None = None,
     on_event: EventSink | None = None,
@@ -342,10 +343,11 @@ def evaluate_dub(
 
     ``target`` is a project (or its folder) with a finished dub into ``language``; or a dubbed
     video, and then ``reference`` is its original: a video, or a project folder whose script holds
-    the intended texts. ``translation`` is a file with them instead. A video without ``reference``
-    stands for its project. ``output`` is the folder of the page, by default one in the project;
-    ``project`` the working folder of the original. Nothing is judged twice: what was measured
-    before is reused. Raises :class:`polydub.errors.PolydubError`.
+    the intended texts. ``translation`` is a file with them instead, ``reference_translation`` one
+    with another translation to compare what is heard with (chrF, BLEU). A video without
+    ``reference`` stands for its project. ``output`` is the folder of the page, by default one in
+    the project; ``project`` the working folder of the original. Nothing is judged twice: what was
+    measured before is reused. Raises :class:`polydub.errors.PolydubError`.
     """
     from polydub.pipeline import evaluations as work
 
@@ -360,7 +362,10 @@ def evaluate_dub(
             options = replace(options, translations={subject.language: Path(translation)})
         with _run(subject.project, options, on_event) as run:
             files = work.evaluate_subject(
-                run, subject, output=Path(output) if output is not None else None
+                run,
+                subject,
+                reference=Path(reference_translation) if reference_translation else None,
+                output=Path(output) if output is not None else None,
             )
     return EvaluationResult(files.evaluation, files.page, files.values)
 

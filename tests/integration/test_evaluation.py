@@ -84,6 +84,35 @@ def test_with_a_project_as_reference_the_texts_are_known(
     assert "wer" in result.evaluation.summary and "rtf" not in result.evaluation.summary
 
 
+def test_a_dub_in_the_same_language_is_compared_with_the_original(
+    dubbed: tuple[Path, api.DubResult], tmp_path: Path
+) -> None:
+    """The film itself, as its own dub: nothing differs."""
+    film, made = dubbed
+    same = shutil.copyfile(film, tmp_path / "same.mp4")
+    result = api.evaluate_dub(same, reference=made.project, language="en")
+    summary = result.evaluation.summary
+    assert summary["mcd_dtw"].worst < 0.1 and summary["mcd_dtw_sl"].worst < 0.1
+    assert summary["overlap"].mean == 1 and summary["onset_ms"].worst == 0
+    assert summary["outside_psnr"].mean == 80 and summary["similarity"].worst > 0.99
+
+
+def test_what_is_heard_is_compared_with_a_reference(
+    dubbed: tuple[Path, api.DubResult], tmp_path: Path
+) -> None:
+    pytest.importorskip("sacrebleu")
+    film, _ = dubbed
+    lines = api.evaluate_dub(film).evaluation.lines
+    srt = tmp_path / "reference.srt"
+    cues = [
+        f"{n}\n00:00:0{line.start:.3f} --> 00:00:0{line.end:.3f}\n{line.heard or 'x'}\n"
+        for n, line in enumerate(lines, 1)
+    ]
+    srt.write_text("\n".join(cues).replace(".", ","), encoding="utf-8")
+    found = api.evaluate_dub(film, reference_translation=srt).evaluation.summary
+    assert found["chrf"].mean > 90 and "bleu" in found
+
+
 def test_the_gate_decides_the_exit_code(
     dubbed: tuple[Path, api.DubResult], capsys: pytest.CaptureFixture[str]
 ) -> None:

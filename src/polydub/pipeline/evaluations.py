@@ -15,9 +15,10 @@ from polydub.model.language import parse_language
 from polydub.pipeline import graph
 from polydub.pipeline.analysis import Analysis, probe_source
 from polydub.pipeline.casting import spoken_text
-from polydub.pipeline.evaluating import Evaluated, Known, evaluate_dub, read_report
+from polydub.pipeline.evaluating import Evaluated, Known, evaluate_dub
+from polydub.pipeline.evaluating_facts import read_report
 from polydub.pipeline.options import DubOptions
-from polydub.pipeline.run import Run
+from polydub.pipeline.run import Engines, Run
 from polydub.pipeline.scripting import make_thumbnails
 from polydub.project.cache import digest, disk_error
 from polydub.project.folder import Project
@@ -103,12 +104,12 @@ def evaluate_subject(
     run: Run,
     subject: Subject,
     *,
-    reference: Mapping[str, str] | None = None,
+    reference: Path | None = None,
     output: Path | None = None,
 ) -> EvaluationFiles:
     """Analyses the original if that was not done, scores the dub and writes the result.
 
-    ``run`` is the original's; ``reference`` is another translation by line, to compare with;
+    ``run`` is the original's; ``reference`` is a file with another translation, to compare with;
     ``output`` a folder for ``evaluation.html`` and ``evaluation.json``.
     """
     analysis = graph.analyse(run, probe_source(run))
@@ -125,10 +126,33 @@ def evaluate_subject(
     report = None
     if subject.own and subject.language:
         report = read_report(subject.project.folder(subject.language))
-    known = Known(_texts(script, subject), dict(reference or {}), report)
+    references = _reference_texts(run, analysis, subject, reference) if reference else {}
+    known = Known(_texts(script, subject), references, report)
     evaluated = evaluate_dub(run, analysis, (dub_run, source), known, subject.language)
     page, values = _write(evaluated, _faces(run, analysis), output or folder)
     return EvaluationFiles(evaluated.evaluation, page, values)
+
+
+def _reference_texts(
+    run: Run, analysis: Analysis, subject: Subject, reference: Path
+) -> dict[str, str]:
+    """The texts of a translation file, dealt to the lines as ``--translation`` deals them."""
+    language = subject.language
+    if language is None:
+        raise InputError("Which language is the dub in?", hint="Add --to.", code="DUB-E108")
+    options = replace(run.options, translations={language: reference})
+    beside = Run(run.project, options, Engines(options))
+    script = graph.translated(beside, _untranslated(analysis, language), language)[1]
+    return {line.id: spoken_text(line, language) for line in script.lines}
+
+
+def _untranslated(analysis: Analysis, language: str) -> Analysis:
+    """Without translations into ``language``, so that none is kept instead of the reference's."""
+    lines = tuple(
+        replace(x, translations={k: v for k, v in x.translations.items() if k != language})
+        for x in analysis.script.lines
+    )
+    return replace(analysis, script=analysis.script.with_lines(lines))
 
 
 def _project_of(dub: Path, root: Path) -> Project:

@@ -54,6 +54,16 @@ Intended = Annotated[
         show_default=False,
     ),
 ]
+ReferenceTranslation = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference-translation",
+        metavar="FILE",
+        help="Another translation (a professional's, say) to compare what is heard with: chrF, "
+        "BLEU.",
+        show_default=False,
+    ),
+]
 OutputFolder = Annotated[
     Path | None,
     typer.Option(
