@@ -7,6 +7,7 @@ engines. What was found about it is kept under ``evaluations/`` in the project.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from polydub.errors import EngineError, InputError
+from polydub.evaluate import syncnet
 from polydub.evaluate.background import bed, pauses
 from polydub.evaluate.cepstra import cepstra, distortion
 from polydub.evaluate.evaluation import EvaluatedLine, EvaluatedShot, Evaluation
@@ -355,6 +357,7 @@ def _looked(
     about = [(x.line.id, x.line.speaker, x.line.visibility, x.line.span, x.dub) for x in lines]
     people = [(one.id, one.person) for one in analysis.script.cast]
     engines = [dub_run.engines.identity(kind) for kind in KINDS]
+    engines.append(os.environ.get(syncnet.VARIABLE, ""))
     folder, _ = dub_run.ensure(
         "seen", VERSION, analysis.picture.key, dub.digest, about, people, engines, make=make
     )

@@ -28,6 +28,7 @@ from polydub.evaluate.mouths import (
 from polydub.media.frames import FrameSource
 from polydub.model import FaceTrack, Image, Shot, Source, Span, VideoStream, Waveform, merge
 from polydub.pipeline.analysis import Analysis, frames_of
+from polydub.pipeline.evaluating_lse import LseMeter, load_syncnet
 from polydub.pipeline.evaluating_sound import SaidLine
 from polydub.pipeline.run import Run
 
@@ -156,6 +157,7 @@ class _Watcher:
         self._errors: dict[int, list[float]] = defaultdict(list)
         self._last: dict[str, tuple[int, Floats, Floats]] = {}
         self._comparable = True
+        self._lse = LseMeter(load_syncnet())
 
     def watch(self, shot: Shot, pair: Pair, tracks: Sequence[FaceTrack]) -> None:
         """One shot of both films."""
@@ -172,6 +174,7 @@ class _Watcher:
                     self._errors[shot.index].append(error)
             for track, line in wanted.get(index, ()):
                 self._face(index, before, after, track, line)
+        self._lse.end_shot()
 
     def _wanted(self, shot: Shot) -> dict[int, list[tuple[FaceTrack, str]]]:
         """Frame -> the faces that speak in it, or just did, with their line."""
@@ -199,6 +202,9 @@ class _Watcher:
             self._points[track.id][index] = self._landmarks(before, after, box, points, scale)
         said = self._lines[line]
         time = self._time(index)
+        if any(time in span for span in said.dub):
+            seen_at = points * np.array([*scale, scale[0]], np.float32)
+            self._lse.add(line, track.id, float(time), after, seen_at)
         if not any(time in span for span in (said.line.span, *said.dub)):
             return
         self._compare(index, before, after, track, line)
@@ -265,6 +271,8 @@ class _Watcher:
         fit = fit_mouths(_one_per_line(mouths))
         for name, value in fit.of_line.items():
             lines[name]["lip_sync"] = value
+        for name, values in self._lse.values(voices).items():
+            lines[name] |= values
         film: dict[str, float] = {}
         if fit.delay_ms is not None:
             film["av_delay_ms"] = fit.delay_ms
