@@ -190,6 +190,11 @@ def test_the_delay_of_the_sound_is_found_and_does_not_count(delay: int) -> None:
     assert min(fit.of_line.values()) > 0.9
 
 
+def test_a_delay_beyond_reach_is_not_told() -> None:
+    fit = mouths.fit_mouths([mouth(seed, mouths.REACH + 1) for seed in range(3)])
+    assert fit.delay_ms is None
+
+
 def test_a_still_mouth_follows_nothing() -> None:
     fit = mouths.fit_mouths([mouth(seed, 0, still=True) for seed in range(3)])
     assert fit.delay_ms is None and max(fit.of_line.values()) == 0

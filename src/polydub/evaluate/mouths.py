@@ -25,6 +25,9 @@ LEAST_TICKS = 20
 LEAST_FIT = 0.12
 """A best fit below this is chance: then there is no delay to speak of."""
 LEAST_DELAY_TICKS = 75
+PROMINENT = 0.1
+"""The best fit stands out by so much from that of the middling delay; at the ends of the delays
+tried nothing stands out: the curve may rise beyond."""
 MOVING = 0.25
 """Eye distances per second from which a mouth is said to move: about where
 :class:`polydub.engines.active_speaker.mouth_motion.MotionModel` gives even odds (exp(-1.42))."""
@@ -66,7 +69,8 @@ def fit_mouths(mouths: Sequence[Mouth]) -> Fit:
 
     For every delay the lines' correlations are averaged, each weighted with its ticks; the delay is
     that of the highest average, refined by a parabola. It is not given for under 3 s of speech in
-    all, or when the best fit is no better than chance (:data:`LEAST_FIT`).
+    all, or when the best fit is no better than chance (:data:`LEAST_FIT`, :data:`PROMINENT`): then
+    lines are judged without a delay.
     """
     judged = [mouth for mouth in mouths if int(mouth.usable.sum()) >= LEAST_TICKS]
     if not judged:
@@ -75,7 +79,8 @@ def fit_mouths(mouths: Sequence[Mouth]) -> Fit:
     weights = np.array([mouth.usable.sum() for mouth in judged], np.float64)
     mean = weights @ table / weights.sum()
     best = int(np.argmax(mean))
-    sure = weights.sum() >= LEAST_DELAY_TICKS and mean[best] >= LEAST_FIT
+    stands_out = 0 < best < 2 * REACH and mean[best] - float(np.median(mean)) >= PROMINENT
+    sure = weights.sum() >= LEAST_DELAY_TICKS and mean[best] >= LEAST_FIT and stands_out
     if not sure:
         best = REACH
     delay = 1000 * (best + _vertex(mean, best) - REACH) / CLOCK if sure else None
