@@ -1,4 +1,4 @@
-"""Writes docs/errors.md and docs/cli.md from the code; ``--check`` only says what is stale.
+"""Writes docs/errors.md, cli.md and metrics.md from the code; ``--check`` only says what is stale.
 
 python scripts/render_docs.py
 """
@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from polydub.errors import CODES, PolydubError
+from polydub.evaluate.metrics import AXES, HEADLINES, metrics_of
 from polydub.interfaces.cli.app import app
 from polydub.interfaces.cli.texts import EXIT_CODES
 from polydub.pipeline.events import STAGES
@@ -86,6 +87,33 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
+def metrics_page() -> str:
+    """docs/metrics.md: every figure of an evaluation, its protocol and what it hides."""
+    parts = [
+        NOTE,
+        "# Figures of an evaluation",
+        "",
+        "What `polydub evaluate` and `polydub bench` measure, axis by axis. Headlines are bold. A",
+        "value earns *good* or *fair* up to the limit given (for figures that are best near 0 or 1:",
+        "up to that distance); the limits are ours, for a first look. How things are measured, and",
+        "our own figures: [evaluation](evaluation.md).",
+        "",
+    ]
+    for axis, question in AXES.items():
+        parts += [f"## {axis.capitalize()}", "", question, ""]
+        parts += ["| figure | name for gates and JSON | best | good, fair | what it is, and hides |"]
+        parts += ["|---|---|---|---|---|"]
+        for metric in metrics_of(axis):
+            title = f"**{metric.title}**" if metric.name in HEADLINES[axis] else metric.title
+            unit = " (share)" if metric.unit == "%" else f" ({metric.unit})" if metric.unit else ""
+            best = {"zero": "0", "one": "1"}.get(metric.better, metric.better)
+            limits = "" if metric.good is None else f"{metric.good:g}, {metric.fair:g}"
+            cells = [f"{title}{unit}", f"`{metric.name}`", best, limits, _cell(metric.meaning)]
+            parts.append(f"| {' | '.join(cells)} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, child in command.commands.items():
         yield (*path, name), child
@@ -125,7 +153,7 @@ def _cell(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` return 1 and name those that are stale."""
-    pages = {"errors.md": errors_page(), "cli.md": cli_page()}
+    pages = {"errors.md": errors_page(), "cli.md": cli_page(), "metrics.md": metrics_page()}
     stale = []
     for name, text in pages.items():
         path = DOCS / name
