@@ -94,14 +94,15 @@ def metrics_page() -> str:
         "# Figures of an evaluation",
         "",
         "What `polydub evaluate` and `polydub bench` measure, axis by axis. Headlines are bold. A",
-        "value earns *good* or *fair* up to the limit given (for figures that are best near 0 or 1:",
-        "up to that distance); the limits are ours, for a first look. How things are measured, and",
-        "our own figures: [evaluation](evaluation.md).",
+        "value earns *good* or *fair* up to the limit given (for figures that are best near 0 or",
+        "1: up to that distance); the limits are ours, for a first look. How things are measured,",
+        "and our own figures: [evaluation](evaluation.md).",
         "",
     ]
     for axis, question in AXES.items():
         parts += [f"## {axis.capitalize()}", "", question, ""]
-        parts += ["| figure | name for gates and JSON | best | good, fair | what it is, and hides |"]
+        columns = "figure | name for gates and JSON | best | good, fair | what it is, and hides"
+        parts.append(f"| {columns} |")
         parts += ["|---|---|---|---|---|"]
         for metric in metrics_of(axis):
             title = f"**{metric.title}**" if metric.name in HEADLINES[axis] else metric.title
