@@ -35,7 +35,7 @@ def deal_words(
 
     ``texts`` are the intended words of the lines whose ``spans`` say where they are expected, both
     in film order. Words without letters go nowhere. Time and memory grow with words x words: an
-    hour of talk (9,000 words) takes some seconds and 80 MB.
+    hour of talk (1,000 lines, 9,000 words) takes 3 s and 250 MB.
     """
     dealt: list[list[int]] = [[] for _ in texts]
     tokens, owners = _tokens_of_lines(texts, language)
@@ -167,15 +167,17 @@ def windows(ranges: Sequence[Span | None], *, reach_s: float = 0.5) -> list[Span
     ``None`` for a line without a range.
     """
     known = [span for span in ranges if span is not None]
+    starts = np.array([float(span.start) for span in known])
+    ends = np.array([float(span.end) for span in known])
     found: list[Span | None] = []
     for span in ranges:
         if span is None:
             found.append(None)
             continue
-        others = [x for x in known if x is not span]
-        before = [float(span.start - x.end) / 2 for x in others if x.start < span.start]
-        after = [float(x.start - span.end) / 2 for x in others if x.end > span.end]
-        left = max(0.0, min([reach_s, *before]))
-        right = max(0.0, min([reach_s, *after]))
-        found.append(Span.of(max(0.0, float(span.start) - left), float(span.end) + right))
+        start, end = float(span.start), float(span.end)
+        before = (start - ends[starts < start]) / 2
+        after = (starts[ends > end] - end) / 2
+        left = max(0.0, float(before.min(initial=reach_s)))
+        right = max(0.0, float(after.min(initial=reach_s)))
+        found.append(Span.of(max(0.0, start - left), end + right))
     return found
