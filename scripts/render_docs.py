@@ -16,7 +16,7 @@ from polydub.errors import CODES, PolydubError
 from polydub.evaluate.metrics import AXES, HEADLINES, metrics_of
 from polydub.interfaces.cli.app import app
 from polydub.interfaces.cli.texts import EXIT_CODES
-from polydub.pipeline.events import STAGES
+from polydub.pipeline.events import EVALUATION_STAGES, STAGES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTE = "<!-- Written by scripts/render_docs.py: change the code, then run it. -->\n"
@@ -28,7 +28,7 @@ With `--json`, stdout carries one JSON object per line. Progress is
 "cached": 1}`: `done` of `total` units of the stage are finished, `cached` of them were found
 finished from an earlier run, `at` is Unix time. Every stage announces itself with `done` 0 and
 ends with `done` equal to `total`; a stage with nothing to do is left out. Stages run in this order:
-STAGES.
+STAGES. `evaluate` runs those of the analysis, then: EVALUATION.
 
 The last line is `{"result": {...}}` with the paths of all that was made (with `--dry-run` it is
 `{"plan": [...]}`: per stage the engine, the languages that it works for, whether it is done already
@@ -76,7 +76,9 @@ def cli_page() -> str:
         parts += [f"## `{' '.join(path)}`", "", (child.help or "").strip(), ""]
         parts += [*_parameters(child), ""]
     parts += [
-        JSON_SECTION.replace("STAGES", ", ".join(STAGES)),
+        JSON_SECTION.replace("STAGES", ", ".join(STAGES)).replace(
+            "EVALUATION", ", ".join(EVALUATION_STAGES)
+        ),
         "## Exit codes",
         "",
         "| code | meaning |",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from polydub import api
@@ -13,7 +15,7 @@ from polydub.engines.fakes import register_fakes
 from polydub.errors import InputError, ProjectError
 from polydub.interfaces.cli.main import main
 from polydub.pipeline.events import EVALUATION_STAGES, Event
-from tests.films import write_film
+from tests.films import HEIGHT, WIDTH, Beat, write_film
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +165,40 @@ def test_lines_that_a_gate_stops_are_said_again_and_reported(
     assert ended.value.code == 6 and "L002" in capsys.readouterr().err
     with pytest.raises(InputError, match="not known while"):
         api.render(project, {"gate": "lip_sync>=0.2"})
+
+
+def test_a_film_in_which_nobody_speaks_has_an_evaluation_all_the_same(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "quiet.mp4", (Beat(2.0, "A", "-"),))
+    made = api.dub(film, api.DubOptions(targets=("es",), engines=register_fakes()))
+    result = api.evaluate_dub(made.project)
+    assert result.evaluation.lines == () and result.evaluation.summary["outside_psnr"].mean > 40
+    assert {item.metric for item in result.evaluation.not_measured} >= {"wer", "overlap", "margin"}
+    assert "no lines" in result.page.read_text() or "0 lines" in result.page.read_text()
+
+
+def test_a_dub_of_another_size_and_rate_is_compared_as_far_as_it_can_be(
+    dubbed: tuple[Path, api.DubResult], tmp_path: Path
+) -> None:
+    """Half the size, half the frames: pixels are not compared, all else is."""
+    _, made = dubbed
+    small = tmp_path / "small.mp4"
+    with av.open(str(made.outputs[0].video)) as source, av.open(str(small), "w") as out:
+        picture = out.add_stream("libx264", rate=Fraction(25, 2))
+        picture.width, picture.height, picture.pix_fmt = WIDTH // 2, HEIGHT // 2, "yuv420p"
+        sound = out.add_stream("aac", rate=48000, layout="mono")
+        resampler = av.AudioResampler("fltp", "mono", 48000)
+        for number, frame in enumerate(source.decode(video=0)):
+            if number % 2 == 0:
+                new = frame.reformat(WIDTH // 2, HEIGHT // 2, "yuv420p")
+                new.pts, new.time_base = number // 2, Fraction(2, 25)
+                out.mux(picture.encode(new))
+        out.mux(picture.encode())
+        source.seek(0)
+        for frame in source.decode(audio=0):
+            for part in resampler.resample(frame):
+                out.mux(sound.encode(part))
+        out.mux(sound.encode())
+    result = api.evaluate_dub(small, reference=made.project)
+    missing = {item.metric: item.reason for item in result.evaluation.not_measured}
+    assert missing["outside_psnr"] == "the two pictures differ in size"
+    assert abs(result.evaluation.summary["loudness_lu"].mean) < 1.5

@@ -262,7 +262,7 @@ _ALL = (
     _metric(
         "outside_psnr", "picture", "picture outside faces", "dB", "high", 40.0, 34.0, form=".1f",
         meaning="PSNR of luma against the original outside all faces (80 where identical); "
-        "codec noise is 40 to 50. Not measured when size or frames differ.",
+        "codec noise is 40 to 50. Not measured when the sizes differ.",
     ),
     _metric(
         "identity", "picture", "identity", "", "low", 0.25, 0.40,
