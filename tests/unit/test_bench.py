@@ -60,6 +60,8 @@ def test_noise_is_called_noise_and_a_change_is_not() -> None:
     assert verdicts(first, noisy(2, 0.1)) == {"wer": "better"}
     assert verdicts(first, noisy(2, 0.5)) == {"wer": "worse"}
     assert verdicts(first[: LEAST - 1], noisy(2, 0.9)) == {"wer": "too few"}
+    three = [{"wer": x["wer"] - 0.1} if n < 3 else x for n, x in enumerate(first)]
+    assert verdicts(first, three) == {"wer": "too few"}
 
 
 def test_five_lines_in_a_hundred_differ_by_chance_about_as_often_as_promised() -> None:

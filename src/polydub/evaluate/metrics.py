@@ -234,10 +234,16 @@ _ALL = (
     ),
     # lips
     _metric(
-        "lip_sync", "lips", "mouth follows the voice", "", "high", 0.25, 0.12,
+        "lip_sync", "lips", "mouth follows the voice", "", "high", None, None,
         meaning="Correlation of the mouth's opening with what the sound asks for, at the film's "
-        "best delay (a constant delay does not change it). From landmarks, without weights; "
-        "weak on single lines. Exaggerated mouths score as well as real ones.",
+        "best delay where there is a clear one (so a constant delay does not change it). From "
+        "landmarks, without weights: weak on film, where the original itself scatters widely; read "
+        "it beside the next figure. Exaggerated mouths score as well as real ones.",
+    ),
+    _metric(
+        "lip_sync_original", "lips", "the same in the original", "", "high", None, None,
+        meaning="How well the original's mouths follow the original's voice by the same measure: "
+        "the scale for the figure above.",
     ),
     _metric(
         "lip_motion", "lips", "mouth motion", "×", "one", 0.5, 0.8,

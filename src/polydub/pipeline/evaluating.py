@@ -111,7 +111,7 @@ def evaluate_dub(
             measured.line(said)
             progress.step(said.line.id)
         measured.together(known)
-    seen, strips = _looked(dub_run, run, analysis, dub_source, lines, dubbed)
+    seen, strips = _looked(dub_run, run, analysis, dub_source, lines, (original, dubbed))
     for name, values in seen["lines"].items():
         measured.values[name] |= values
     film = {**measured.film, **seen["film"]}
@@ -331,7 +331,6 @@ class _Measured:
         if stages and not any(s["units"] and s["cached"] >= s["units"] for s in stages):
             seconds = sum(stage["seconds"] for stage in stages)
             self.film["rtf"] = seconds / max(float(self.analysis.script.duration), 1e-3)
-        if stages:
             self.film["peak_mib"] = max(stage["peak_mib"] for stage in stages)
 
 
@@ -341,14 +340,15 @@ def _looked(
     analysis: Analysis,
     dub: Source,
     lines: Sequence[SaidLine],
-    dubbed: Track,
+    tracks: tuple[Track, Track],
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Figures of lips and picture, kept; ``({"lines", "shots", "film"}, strips)``."""
     if dub.video is None:
         return {"lines": {}, "shots": {}, "film": {}}, {}
 
     def make(work: Path) -> None:
-        seen = look(replace_engines(dub_run, run), analysis, dub, lines, dubbed.voice())
+        voices = (tracks[0].voice(), tracks[1].voice())
+        seen = look(replace_engines(dub_run, run), analysis, dub, lines, voices)
         shots = {str(index): values for index, values in seen.shots.items()}
         save(work / "seen.json", {"lines": seen.lines, "shots": shots, "film": seen.film})
         for name, data in seen.strips.items():

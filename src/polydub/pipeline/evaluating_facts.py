@@ -17,7 +17,7 @@ from polydub.evaluate.naturalness import NotMeasured
 from polydub.model import Span
 from polydub.pipeline.run import Run
 
-VERSION = "2"
+VERSION = "3"
 """Part of the key of kept figures: raise it when an evaluation measures otherwise."""
 
 KINDS = (
@@ -57,12 +57,13 @@ _WHY: dict[str, str] = {
     "stability": "nobody says two lines",
     "chrf": "no reference translation was given (--reference-translation)",
     "bleu": "no reference translation was given (--reference-translation)",
-    "av_delay_ms": "under 3 s of visible speech, or mouths that fit the sound no better than "
+    "av_delay_ms": "under 10 s of visible speech, or mouths that fit the sound no better than "
     "chance",
     "speed": "only the tool that made the dub knows it",
     "collisions_s": "takes cannot be told apart in a mix",
     "drift": "the lines span less than a minute",
     "lip_sync": "nobody is seen speaking",
+    "lip_sync_original": "nobody is seen speaking",
     "lip_motion": "nobody is seen speaking",
     "lip_leak": "under a second in which a speaker is seen and silent",
     "outside_psnr": "the two pictures differ in size",
@@ -78,7 +79,7 @@ _WHY: dict[str, str] = {
     "mcd_dtw": "the dub says other words than the original: another language",
     "mcd_dtw_sl": "the dub says other words than the original: another language",
     "rtf": "the dub was not made by polydub, or parts of it were reused",
-    "peak_mib": "the dub was not made by polydub",
+    "peak_mib": "the dub was not made by polydub, or parts of it were reused",
 }
 
 

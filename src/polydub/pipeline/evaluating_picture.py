@@ -14,13 +14,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Picture
 
-from polydub.engines.active_speaker.mouth_curves import mouth_curves, speed, weighted_mean
+from polydub.engines.active_speaker.mouth_curves import (
+    MouthCurves,
+    mouth_curves,
+    speed,
+    weighted_mean,
+)
 from polydub.engines.active_speaker.speech_drive import speech_drive
 from polydub.evaluate import pictures
 from polydub.evaluate.mouths import (
     CLOCK,
     REACH,
     Mouth,
+    fit_in_place,
     fit_mouths,
     motion_ratio,
     moving_share,
@@ -109,9 +115,13 @@ class Pair:
 
 
 def look(
-    run: Run, analysis: Analysis, dub: Source, lines: Sequence[SaidLine], voices: Waveform
+    run: Run,
+    analysis: Analysis,
+    dub: Source,
+    lines: Sequence[SaidLine],
+    voices: tuple[Waveform, Waveform],
 ) -> Seen:
-    """Measures lips and picture; ``voices`` is the dub's dialogue at 16 kHz."""
+    """Measures lips and picture; ``voices`` are the dialogues of original and dub at 16 kHz."""
     assert dub.video is not None
     tracks = analysis.picture.tracks()
     person_of = {speaker.id: speaker.person for speaker in analysis.script.cast}
@@ -260,18 +270,20 @@ class _Watcher:
             one, two = embed(before, points), embed(after, points)
             faces.values["identity"].append(float(np.linalg.norm(one - two)))
 
-    def seen(self, voices: Waveform) -> Seen:
+    def seen(self, voices: tuple[Waveform, Waveform]) -> Seen:
         """All figures."""
         lines = {name: faces.figures() for name, faces in self._faces.items()}
-        mouths: list[Mouth] = []
+        mouths: tuple[list[Mouth], list[Mouth]] = ([], [])
         silent: list[Floats] = []
         for name, tracks in self._speaking.items():
             for track in tracks:
                 self._mouth(name, track, voices, lines[name], mouths, silent)
-        fit = fit_mouths(_one_per_line(mouths))
+        for name, value in fit_in_place(_one_per_line(mouths[0])).items():
+            lines[name]["lip_sync_original"] = value
+        fit = fit_mouths(_one_per_line(mouths[1]))
         for name, value in fit.of_line.items():
             lines[name]["lip_sync"] = value
-        for name, values in self._lse.values(voices).items():
+        for name, values in self._lse.values(voices[1]).items():
             lines[name] |= values
         film: dict[str, float] = {}
         if fit.delay_ms is not None:
@@ -293,9 +305,9 @@ class _Watcher:
         self,
         name: str,
         track: FaceTrack,
-        voices: Waveform,
+        voices: tuple[Waveform, Waveform],
         values: dict[str, float],
-        mouths: list[Mouth],
+        mouths: tuple[list[Mouth], list[Mouth]],
         silent: list[Floats],
     ) -> None:
         """Curves of one track around one line, in the original and in the dub."""
@@ -308,13 +320,11 @@ class _Watcher:
         first, second = mouth_curves(before, times), mouth_curves(after, times)
         if first is None or second is None:
             return
-        clock = second.times
-        drive_times = clock[0] + np.arange(-REACH, len(clock) + REACH) / CLOCK
-        speaks = _inside(clock, said.dub)
-        if speaks.any():
-            opening = np.sqrt(np.maximum(second.inner, 0)) + np.sqrt(np.maximum(second.outer, 0))
-            drive = speech_drive(voices, drive_times)
-            mouths.append(Mouth(name, opening, second.usable & speaks, drive))
+        pairs = ((first, said.source), (second, said.dub))
+        for (curves, spans), sound, found in zip(pairs, voices, mouths, strict=True):
+            mouth = _mouth_of(name, curves, spans, sound)
+            if mouth is not None:
+                found.append(mouth)
         speeds = []
         for curves, spans in ((second, said.dub), (first, said.source)):
             moving, _ = weighted_mean(*speed(curves.outer, curves.usable), 3)
@@ -329,6 +339,19 @@ class _Watcher:
         ratio = motion_ratio(*speeds)
         if ratio is not None:
             values["lip_motion"] = ratio
+
+
+def _mouth_of(
+    name: str, curves: MouthCurves, spans: Sequence[Span], sound: Waveform
+) -> Mouth | None:
+    """What is compared of one line in one of the films; ``None`` when it is not said there."""
+    clock = curves.times
+    speaks = _inside(clock, spans)
+    if not speaks.any():
+        return None
+    opening = np.sqrt(np.maximum(curves.inner, 0)) + np.sqrt(np.maximum(curves.outer, 0))
+    times = clock[0] + np.arange(-REACH, len(clock) + REACH) / CLOCK
+    return Mouth(name, opening, curves.usable & speaks, speech_drive(sound, times))
 
 
 def _near(
