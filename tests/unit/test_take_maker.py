@@ -120,6 +120,17 @@ def test_speech_sped_up_on_a_wrong_forecast_is_said_again(
     assert speech.audio.duration <= Fraction("1.3")
 
 
+def test_nobody_is_hurried_for_nothing(
+    foretold: TakeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Foreteller, "believed", 0.6)  # 0.54 s in fact, and shorter with the rate
+    line = replace(LINE, words=(), span=Span.of(0, "0.5"))
+    fit = Fit(line.id, 1.2, Fraction(0), Fraction(2))
+    speech, _, speed = foretold.fitted(line, fit, Fraction("0.6"))
+    assert len(Foreteller.rates) > 1 and speed < Foreteller.rates[0]
+    assert Fraction("0.49") <= speech.audio.duration <= Fraction("0.5")
+
+
 def spoken_as(maker: TakeMaker, seconds: str, room: str, speed: float) -> tuple[Speech, float]:
     """What comes of a line of 0.54 s ("uno, dos." said by the fake voice)."""
     line = replace(LINE, words=(), span=Span.of(0, seconds))

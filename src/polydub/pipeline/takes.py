@@ -96,8 +96,8 @@ FASTEST_TEMPO = 1.9
 what FFmpeg's filter does at once."""
 
 
-MISJUDGED = 0.92
-"""Sped-up speech shorter than this share of what was foretold is said again, more slowly."""
+HURRIED = Fraction(102, 100)
+"""A sped-up take that is shorter than wanted by more is said again, more slowly."""
 
 
 class TakeMaker:
@@ -281,13 +281,14 @@ class TakeMaker:
         """``(speech, key, speed)`` that fits the room, asking for more speed until it does.
 
         The last few per cent to the wanted length are a change of tempo; so a take that is spoken
-        a touch ``faster``, to be another one, lasts no less long. Speech that was sped up
-        and came out much shorter than foretold is made again with the speed that it needs. Raises
-        ``EngineError`` when four attempts are not enough: the caller passes the line through.
+        a touch ``faster``, to be another one, lasts no less long. Speech that was sped up and came
+        out too short even so is made again at the rate that it needs: nobody is hurried for
+        nothing. Raises ``EngineError`` when no attempt fits: the caller passes the line through.
         """
         other = faster if self._speaks.pace == "none" else 0.0
         speed = round(self._rate(line, fit, natural) + faster - other, 2)
         wanted = self._wanted(fit, natural)
+        best: tuple[Fraction, Speech, str, float] | None = None
         for attempt in range(4):
             speech, key = self.speech(line, speed, plain=plain, seconds=wanted, other=other)
             length = speech.audio.duration
@@ -296,11 +297,16 @@ class TakeMaker:
             if near > fit.room:
                 speed = min(2.0, speed * float(length / fit.room) + 0.02)
                 continue
-            foretold = self.length(line, speed)[0].seconds if speed > 1.0 else length
-            if attempt or length >= MISJUDGED * foretold:
-                return (*_lasting(speech, near, key), speed)
-            speed = max(1.0, speed * float(length / foretold))
-        raise EngineError(f"line {line.id} does not fit into {float(fit.room):.2f} s")
+            if best is None or near > best[0]:
+                best = near, speech, key, speed
+            slower = max(1.0, round(speed * float(near / target), 2))
+            if attempt > 1 or slower >= speed or near * HURRIED >= target:
+                break
+            speed = slower
+        if best is None:
+            raise EngineError(f"line {line.id} does not fit into {float(fit.room):.2f} s")
+        near, speech, key, speed = best
+        return (*_lasting(speech, near, key), speed)
 
     @staticmethod
     def _wanted(fit: Fit, natural: Fraction) -> Fraction | None:
