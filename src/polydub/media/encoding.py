@@ -21,6 +21,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from polydub.media.ahead import read_ahead
 from polydub.media.colour import SHARP, Colour
 from polydub.media.decoding import PictureDecoder
 from polydub.media.frames import IndexedFrames
@@ -162,7 +163,7 @@ class EncodedPicture:
                 return found
         made: list[_Coded] = []
         encoder = self._encoder()
-        for index, frame in frames.read(first, last):
+        for index, frame in read_ahead(frames.read(first, last)):
             made += _coded(encoder.encode(self._prepared(index, frame)))
             if progress is not None:
                 progress(index + 1, total)
@@ -176,6 +177,7 @@ class EncodedPicture:
         encoder = av.CodecContext.create("libx264", "w")
         encoder.options = options
         encoder.framerate = self._rate
+        encoder.thread_type = "FRAME"  # slices cost 0.5 % more bits and a fifth more time
         encoder.flags |= Flags.global_header.value  # the container keeps the header
         self._configure(encoder)
         return encoder

@@ -14,6 +14,7 @@ import numpy as np
 
 from polydub.engines.protocols import LipOutcome, LipSpan, Patch
 from polydub.errors import EngineError
+from polydub.media.ahead import read_ahead
 from polydub.media.audio import open_waveform
 from polydub.media.frames import FrameSource
 from polydub.model import Decision, FaceTrack, Image, Phone, Placement, Script
@@ -245,7 +246,7 @@ def _outcomes(
                 spans,
                 tracks,
                 analysis.picture.shots,
-                frames.read,
+                lambda first, last: read_ahead(frames.read(first, last)),
                 video.frame_time,
                 audio=open_waveform(voices),
             ):
