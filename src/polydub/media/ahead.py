@@ -1,16 +1,18 @@
-"""Iteration one step ahead of its consumer: decoding goes on while a picture is worked on."""
+"""Iteration a few steps ahead of its consumer: decoding goes on while a picture is worked on."""
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Iterator
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 DEPTH = 3
 """Items that wait at most: enough to even out, few enough for memory (a 4K picture has 25 MB)."""
+
+_END: Any = object()
 
 
 def read_ahead(items: Iterator[T], depth: int = DEPTH) -> Iterator[T]:
@@ -19,37 +21,11 @@ def read_ahead(items: Iterator[T], depth: int = DEPTH) -> Iterator[T]:
     An error of ``items`` is raised in its place. When the consumer stops early, the thread is done
     with ``items`` before this returns: their source may then be used for something else.
     """
-    waiting: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(depth)
-    stop = threading.Event()
-
-    def put(item: T | None, error: BaseException | None, *, last: bool) -> None:
-        while not stop.is_set():
-            try:
-                waiting.put((item, error, last), timeout=0.05)
-                return
-            except queue.Full:
-                continue
-
-    def fetch() -> None:
-        try:
-            for item in items:
-                put(item, None, last=False)
-                if stop.is_set():
-                    return
-            put(None, None, last=True)
-        except BaseException as error:  # handed over: the consumer raises it
-            put(None, error, last=True)
-
-    thread = threading.Thread(target=fetch, name="polydub-ahead", daemon=True)
-    thread.start()
+    pool = ThreadPoolExecutor(1, "polydub-ahead")
+    waiting = deque(pool.submit(next, items, _END) for _ in range(depth))
     try:
-        while True:
-            item, error, last = waiting.get()
-            if error is not None:
-                raise error
-            if last:
-                return
-            yield item  # type: ignore[misc]
+        while (item := waiting.popleft().result()) is not _END:
+            waiting.append(pool.submit(next, items, _END))
+            yield item
     finally:
-        stop.set()
-        thread.join()
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.linalg import eigh
 from scipy.spatial.distance import pdist
 
 from polydub.model import Turn
@@ -134,8 +133,10 @@ def _by_spectrum(prints: Prints, options: ClusterOptions) -> Iterator[Labels]:
     alike = (alike + alike.T) / 2
     degree = np.maximum(alike.sum(axis=1), 1e-9)
     joined = alike / np.sqrt(np.outer(degree, degree))
-    last = len(leaves) - 1
-    _, vectors = eigh(joined, subset_by_index=[last - max(counts) + 1, last])
+    try:  # all vectors: asked for a few only, LAPACK gives up on runs that are nothing alike
+        _, vectors = np.linalg.eigh(joined)
+    except np.linalg.LinAlgError:
+        return  # one place less where the search begins
     for count in counts:
         points = vectors[:, -count:]
         points = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9)
