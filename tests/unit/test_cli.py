@@ -12,7 +12,7 @@ import pytest
 
 import polydub.api as api
 from polydub.engines import registry, weights
-from polydub.engines.protocols import WeightFile
+from polydub.engines.protocols import Capabilities, WeightFile
 from polydub.errors import EngineError, InputError, Interrupted, PolydubError, ProjectError
 from polydub.interfaces.cli import doctor, options, tables, texts
 from polydub.interfaces.cli.main import as_polydub_error, main
@@ -462,6 +462,22 @@ def test_doctor_names_what_is_missing(
     assert str(tmp_path) in checks["cache"]["detail"]
     assert run("doctor") == 1
     assert "1 to fix" in capsys.readouterr().out
+
+
+def test_doctor_tells_of_a_library_that_no_extra_brings() -> None:
+    capabilities = Capabilities(
+        kind="speak",
+        name="far",
+        version="1",
+        summary="",
+        code_licence="MIT",
+        weights_licence="MIT",
+        requires=("no_such_library",),
+        install="clone it from its authors",
+    )
+    engine = registry.EngineInfo("speak", "far", capabilities, ("no_such_library",))
+    row = tables.engine_rows([engine], {})[0]
+    assert doctor._engine_check(row, {}).hint == "clone it from its authors"
 
 
 def test_doctor_is_content_when_nothing_needed_is_missing(

@@ -89,6 +89,15 @@ def missing_requirements(capabilities: Capabilities) -> tuple[str, ...]:
     return tuple(name for name in capabilities.requires if importlib.util.find_spec(name) is None)
 
 
+def install_hint(capabilities: Capabilities) -> str:
+    """What brings the packages that an engine needs."""
+    extra = capabilities.extra or "offline"
+    return (
+        capabilities.install
+        or f'Install it in the checkout: pip install -c constraints.txt -e ".[{extra}]"'
+    )
+
+
 def describe(kind: str, name: str) -> EngineInfo:
     """What is known about an engine without loading its heavy library."""
     try:
@@ -112,11 +121,9 @@ def load(kind: str, name: str, **options: Any) -> Any:
     cls = engine_class(kind, name)
     missing = missing_requirements(cls.capabilities)
     if missing:
-        extra = cls.capabilities.extra or "offline"
-        hint = f'Install it in the checkout: pip install -c constraints.txt -e ".[{extra}]"'
         raise EngineError(
             f"The {kind} engine '{name}' needs {', '.join(missing)}, which is not installed.",
-            hint=cls.capabilities.install or hint,
+            hint=install_hint(cls.capabilities),
             code="DUB-E202",
         )
     return cls(**options)

@@ -110,7 +110,7 @@ def _engine_check(row: dict[str, Any], hints: dict[str, str]) -> Check:
         return Check("engines", name, "ok", row.get("summary", ""))
     needed = row["default"] and row["kind"] not in NOT_NEEDED
     if row["missing_packages"]:
-        hint = f'pip install -c constraints.txt -e ".[{row.get("extra") or "offline"}]"'
+        hint = row["install"]
     else:
         hint = "; ".join(_shortest(hints.get(name, "")) for name in row["missing_weights"])
     return Check("engines", name, "problem" if needed else "note", engine_state(row), hint)

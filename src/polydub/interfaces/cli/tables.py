@@ -156,7 +156,7 @@ def plan_json(steps: Sequence[PlannedStep]) -> str:
 
 def engine_rows(engines: Sequence[EngineInfo], origins: dict[str, str]) -> list[dict[str, Any]]:
     """Engines as plain values; ``origins`` maps weight names to where they are (empty: missing)."""
-    from polydub.engines.registry import DEFAULTS
+    from polydub.engines.registry import DEFAULTS, install_hint
 
     rows: list[dict[str, Any]] = []
     for engine in engines:
@@ -181,6 +181,7 @@ def engine_rows(engines: Sequence[EngineInfo], origins: dict[str, str]) -> list[
                 gpu=known.gpu,
                 draft=known.draft,
                 extra=known.extra,
+                install=install_hint(known),
                 clones=known.clones,
                 pace=known.pace if known.kind == "speak" else "",
                 noncommercial=known.noncommercial,
