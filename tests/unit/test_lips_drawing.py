@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from polydub.engines.lips.choose import (
     transition_costs,
     unary_costs,
 )
-from polydub.engines.lips.composite import ColourMatch, SharpnessMatch, border_feather, mouth_masks
+from polydub.engines.lips.composite import ColourMatch, SharpnessMatch, mouth_masks
 from polydub.engines.lips.gates import focus_gate
 from polydub.engines.lips.geometry import (
     LOWER_LIP,
@@ -35,7 +36,7 @@ from polydub.engines.lips.mapping import (
 from polydub.engines.lips.shape import ShapeModel
 from polydub.engines.lips.synthesis import Layer, layers
 from polydub.engines.lips.visemes import MouthCurve
-from polydub.engines.lips.warp import Region, ThinPlate, region_around, warp
+from polydub.engines.lips.warp import Region, ThinPlate, displacement, region_around, warp
 from tests.lip_models import Head
 
 
@@ -111,12 +112,27 @@ def test_targets_cover_the_own_range_close_and_rest() -> None:
     voice = np.ones(21)
     voice[18:] = 0
     curve = MouthCurve(np.array(SPEECH_APERTURE), np.array(SPEECH_WIDTH), voice, ceiling)
-    targets = QuantileMap(mouth).targets(curve)
+    targets = QuantileMap(replace(mouth, pace=1.0, width_pace=1.0)).targets(curve)
     assert targets.aperture[17] == pytest.approx(np.quantile(mouth.apertures, 0.85))
     assert targets.aperture[5] < 0.02
     assert targets.aperture[15] < 0.1 * mouth.high + 0.02
     assert targets.aperture[18:].max() < 0.02
     assert targets.width[18:] == pytest.approx(np.full(3, mouth.middle))
+
+
+def test_nobody_moves_faster_than_ever_before_and_lips_still_meet() -> None:
+    _, mouth = head_range()
+    ceiling = np.ones(21)
+    ceiling[[4, 10, 12]] = 0.0
+    curve = MouthCurve(
+        np.full(21, SPEECH_APERTURE[19]), np.array([SPEECH_WIDTH[0], SPEECH_WIDTH[20]] * 11)[:21],
+        np.ones(21), ceiling,
+    )  # fmt: skip
+    targets = QuantileMap(mouth).targets(curve)
+    assert np.abs(np.diff(targets.aperture)).max() <= mouth.pace + 1e-9
+    assert np.abs(np.diff(targets.width)).max() <= mouth.width_pace + 1e-9
+    assert targets.aperture[[4, 10, 12]].max() < 0.02
+    assert targets.aperture[0] > 0.15 and targets.aperture[18:].min() > 0.15
 
 
 def test_the_gap_of_a_shape_is_exact_and_lips_do_not_cross() -> None:
@@ -154,7 +170,7 @@ def test_warp_by_a_shift_moves_the_pixels() -> None:
     corners = np.array([[0, 0], [119, 0], [0, 89], [119, 89], [60, 45]], float)
     plate = ThinPlate(corners, corners + np.array([5.0, 2.0]))
     region = Region(20, 20, 80, 60)
-    moved = warp(image, plate, region, 7)
+    moved = warp(image, displacement(plate, region, 7), region)
     assert np.abs(moved.astype(int) - image[22:62, 25:85].astype(int)).mean() < 1.0
 
 
@@ -212,10 +228,17 @@ def test_faces_out_of_focus_are_left_alone() -> None:
     assert focus_gate(np.array([2.0, 1.0]), soft_by_nature) == pytest.approx([1.0, 1.0])
 
 
-def test_the_border_of_a_region_stays() -> None:
-    feather = border_feather(Region(0, 0, 100, 80), 60.0)
-    assert feather[0].max() == 0 and feather[:, -1].max() == 0
-    assert feather[40, 50] == 1
+def test_the_border_of_a_region_stays_bit_for_bit() -> None:
+    image = Head(1).image(0)
+    region = Region(40, 30, 240, 190)
+    corners = np.array([[40, 30], [239, 30], [40, 189], [239, 189], [140, 110]], float)
+    plate = ThinPlate(corners, corners + np.array([3.0, 6.0]))
+    moved = displacement(plate, region, 7, 12.0)
+    assert moved.shape == (160, 200, 2)
+    assert not moved[0].any() and not moved[-1].any()
+    assert not moved[:, 0].any() and not moved[:, -1].any()
+    assert moved[80, 100] == pytest.approx([3.0, 6.0], abs=0.05)
+    assert (warp(image, moved, region)[0] == image[30, 40:240]).all()
 
 
 def test_light_and_cavity_are_seen() -> None:

@@ -552,13 +552,16 @@ class Patch:
 class LipOutcome:
     """Result for one span: patches for the frames that changed, and why the others did not.
 
-    ``skipped`` maps a reason to the number of frames passed through for it.
+    ``skipped`` maps a reason to the number of frames passed through for it. ``wanted`` is the inner
+    lip gap, in inter-ocular distances, that the engine meant to draw in a frame; an engine that
+    does not know leaves it empty.
     """
 
     span: LipSpan
     patches: tuple[Patch, ...]
     skipped: dict[str, int]
     scores: dict[str, float]
+    wanted: dict[int, float] = field(default_factory=dict)
 
 
 FrameReader = Callable[[int, int], Iterator[tuple[int, Image]]]

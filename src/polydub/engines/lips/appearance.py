@@ -13,6 +13,7 @@ from polydub.model import Image
 
 PATCH_WIDTH, PATCH_HEIGHT = 64, 48
 _HALF_WIDTH = 0.62  # of the patch, in IOD
+_GAPING = 20.0  # levels of L (0..255) by which a gap is darker than lips
 _REAL_CAVITY = 7.0  # Lab distance; real cavities and teeth measured 10 to 28, pressed lips 2 to 3
 
 
@@ -22,13 +23,15 @@ class Look:
 
     ``patch`` ``[16 * 12]`` lightness; ``light`` ``[6]`` mean Lab above and below the mouth;
     ``sharpness`` log variance of the Laplacian; ``cavity`` Lab distance between the
-    inside of the lips and the lips, NaN when too small to measure.
+    inside of the lips and the lips, NaN when too small to measure; ``gape`` the share of the mouth
+    that is much darker than the lips, 0 where they meet.
     """
 
     patch: npt.NDArray[np.float32]
     light: Floats
     sharpness: float
     cavity: float
+    gape: float
 
 
 def look(image: Image, points: Floats, iod: float, roll: float) -> Look:
@@ -47,16 +50,19 @@ def look(image: Image, points: Floats, iod: float, roll: float) -> Look:
     grey = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY)
     sharpness = float(np.log(cv2.Laplacian(grey, cv2.CV_32F).var() + 1))
     small = cv2.resize(lab[..., 0], (PATCH_WIDTH // 2, PATCH_HEIGHT // 2), interpolation=3)
-    return Look(small.ravel(), light.astype(np.float64), sharpness, _cavity(image, points, iod))
+    return Look(
+        small.ravel(), light.astype(np.float64), sharpness, *_inside_of_lips(image, points, iod)
+    )
 
 
-def _cavity(image: Image, points: Floats, iod: float) -> float:
+def _inside_of_lips(image: Image, points: Floats, iod: float) -> tuple[float, float]:
+    """``cavity`` and ``gape`` of :class:`Look`."""
     centre = points[list(OUTER_LIPS)].mean(axis=0)
     x0, y0 = np.maximum(0, np.floor(centre - 0.5 * iod)).astype(int)
     x1, y1 = np.ceil(centre + 0.5 * iod).astype(int)
     crop = image[y0:y1, x0:x1]
     if crop.shape[0] < 8 or crop.shape[1] < 8:
-        return float("nan")
+        return float("nan"), 0.0
     lab = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2LAB).astype(np.float32)
     corner = np.array([x0, y0])
 
@@ -69,10 +75,15 @@ def _cavity(image: Image, points: Floats, iod: float) -> float:
 
     inside = polygon(INNER_LIPS, 0.75)
     lips = polygon(OUTER_LIPS, 0.97) & ~polygon(INNER_LIPS, 1.1)
-    if inside.sum() < 6 or lips.sum() < 20:
-        return float("nan")
+    if lips.sum() < 20:
+        return float("nan"), 0.0
+    whole = polygon(OUTER_LIPS, 0.9)
+    dark = lab[..., 0] < np.median(lab[lips, 0]) - _GAPING
+    gape = float((dark & whole).sum() / max(int(whole.sum()), 1))
+    if inside.sum() < 6:
+        return float("nan"), gape
     gap = (lab[inside].mean(axis=0) - lab[lips].mean(axis=0)) * np.array([100 / 255, 1, 1])
-    return float(np.linalg.norm(gap))
+    return float(np.linalg.norm(gap)), gape
 
 
 def cavity_penalty(cavity: Floats, aperture: Floats, high: float) -> Floats:

@@ -209,7 +209,9 @@ class BankBuilder:
         light = np.array([seen.light for seen in looks])
         return Bank(
             tuple(self._kept[pick][0] for pick in picks),
-            MouthStates(aperture, width, pose, light, sharpness),
+            MouthStates(
+                aperture, width, pose, light, sharpness, np.array([seen.gape for seen in looks])
+            ),
             shapes,
             np.array([seen.patch for seen in looks]),
             np.array(follows, np.int64),

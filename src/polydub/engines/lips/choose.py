@@ -11,6 +11,8 @@ from polydub.engines.lips.geometry import Floats, Ints
 from polydub.engines.lips.mapping import MouthRange
 
 _MEETING = 0.02  # IOD: lips that touch
+_SHADOW = 0.02  # share of the mouth: the line between lips that meet
+_SLIT = 0.15  # share of the mouth that a clearly open one has dark
 _ALIKE = 0.3  # log variance: sharpness differs so much from frame to frame anyway
 
 
@@ -19,7 +21,8 @@ class MouthStates:
     """Mouths to match, one row each: exemplars, or the frames to render.
 
     ``aperture`` and ``width`` in IOD, ``pose`` ``[n, 3]`` radians, ``light`` ``[n, 6]`` Lab above
-    and below the mouth; ``sharpness`` ``[n]`` log variance.
+    and below the mouth; ``sharpness`` ``[n]`` log variance; ``gape`` ``[n]`` the dark share of the
+    mouth, asked of exemplars only.
     """
 
     aperture: Floats
@@ -27,6 +30,7 @@ class MouthStates:
     pose: Floats
     light: Floats
     sharpness: Floats
+    gape: Floats | None = None
 
 
 def unary_costs(
@@ -46,6 +50,9 @@ def unary_costs(
     shape = (
         shape + meeting * 20 * np.maximum(0, have.aperture[None] - 1.5 * _MEETING) / mouth.opening
     )
+    if have.gape is not None:  # the mesh takes a slit for lips that meet
+        ajar = np.maximum(0, have.gape - np.percentile(have.gape, 5) - _SHADOW)
+        shape = shape + meeting * 12 * ajar[None] / _SLIT
     soft = np.abs(have.sharpness[None] - wanted.sharpness[:, None])
     looks = 0.25 * light + np.maximum(0, soft - _ALIKE)
     costs: Floats = shape + 1.5 * dw + 0.5 * turned + looks + penalty[None]

@@ -72,6 +72,11 @@ class ColourMatch:
         height, width = ring.shape
         scale = min(1.0, _COLOUR_WIDTH / width)
         size = (max(8, round(width * scale)), max(8, round(height * scale)))
+        if width >= 4 * _COLOUR_WIDTH:  # halves tell the same, at a quarter of the work
+            half = (width // 2, height // 2)
+            base, patch, ring = (
+                cv2.resize(part, half, interpolation=cv2.INTER_AREA) for part in (base, patch, ring)
+            )
         stacked = np.dstack([(base - patch) * ring[..., None], ring])
         small = cv2.resize(stacked, size, interpolation=cv2.INTER_AREA)
         spread = cv2.GaussianBlur(small, (0, 0), max(0.8, _COLOUR_SIGMA * iod * scale))
@@ -126,17 +131,3 @@ def _detail(image: FloatImage, ring: FloatImage) -> float:
     """Mean squared Laplacian of the green channel on the ring."""
     fine = cv2.Laplacian(np.ascontiguousarray(image[..., 1]), cv2.CV_32F)
     return float((fine**2 * ring).sum() / max(float(ring.sum()), 1.0)) + 0.05
-
-
-def border_feather(region: Region, iod: float) -> FloatImage:
-    """Weight ``[h, w]`` that is 0 at the border of ``region`` and 1 from 0.12 IOD inwards."""
-    ramp = max(4.0, 0.12 * iod)
-
-    def edge(length: int) -> Floats:
-        at = np.arange(length, dtype=np.float64)
-        return np.clip(np.minimum(at, length - 1 - at) / ramp, 0, 1)
-
-    feather: FloatImage = np.minimum(edge(region.height)[:, None], edge(region.width)[None]).astype(
-        np.float32
-    )
-    return feather

@@ -41,6 +41,7 @@ class ExemplarLips:
         jump_cost: float = 0.8,
         max_yaw: float = 34.0,
         min_iod: float = 26.0,
+        mesh_only: bool = False,
     ) -> None:
         from polydub.engines.lips.person import PersonRenderer
 
@@ -50,6 +51,7 @@ class ExemplarLips:
             min_exemplars=min_exemplars,
             min_range=min_range,
             jump_cost=jump_cost,
+            mesh_only=mesh_only,
             gates=GateOptions(yaw_zero=max_yaw, min_iod=min_iod),
         )
 

@@ -17,6 +17,7 @@ from polydub.engines.lips.visemes import MouthCurve
 
 _CLOSED = 0.012  # IOD; the mesh reads pressed lips as 0.00 to 0.02
 _MIN_SPEECH_FRAMES = 40
+_LEAST_PACE = 0.03  # IOD per frame: slow talkers too must reach their closures
 
 # Quantiles 0, 0.05 .. 1 of the blended curves in audible frames, measured on 45 s of Kokoro
 # speech in en, es, fr, zh, ja, hi, it and pt at 24 frames per second.
@@ -36,7 +37,8 @@ class MouthRange:
     """How one person's mouth moves in speech, in IOD.
 
     ``apertures`` and ``widths`` are sorted samples; ``low`` / ``high`` their 4th / 96th, ``narrow``
-    / ``middle`` / ``wide`` their 5th / 50th / 95th percentiles.
+    / ``middle`` / ``wide`` their 5th / 50th / 95th percentiles. ``pace`` and ``width_pace`` are the
+    97th percentiles of their change, in IOD per frame of the film.
     """
 
     apertures: Floats
@@ -46,6 +48,8 @@ class MouthRange:
     narrow: float
     middle: float
     wide: float
+    pace: float = _LEAST_PACE
+    width_pace: float = _LEAST_PACE
 
     @property
     def opening(self) -> float:
@@ -70,16 +74,24 @@ def mouth_range(tracks: Sequence[TrackGeometry]) -> MouthRange | None:
     if not values.shape[1]:
         return None
     spread = np.concatenate([_local_spread(pair[0]) for pair in pairs])
+    steps = np.concatenate([_steps(track) for track in tracks], axis=1)
     busy = spread > _BUSY * np.percentile(spread, 80)
     if busy.sum() >= _MIN_SPEECH_FRAMES:
-        values = values[:, busy]
+        values, steps = values[:, busy], steps[:, busy]
     low, high = np.percentile(values[0], [4, 96])
     narrow, middle, wide = np.percentile(values[1], [5, 50, 95])
     return MouthRange(
         np.sort(np.clip(values[0], low, high)),
         np.sort(np.clip(values[1], narrow, wide)),
         float(low), float(high), float(narrow), float(middle), float(wide),
+        *(max(_LEAST_PACE, float(np.percentile(step, 97))) for step in steps),
     )  # fmt: skip
+
+
+def _steps(track: TrackGeometry) -> Floats:
+    """Change of aperture and width from the frame before, in usable frames ``[2, k]``."""
+    pair = np.stack([track.aperture, track.width])
+    return np.abs(np.diff(pair, axis=1, prepend=pair[:, :1]))[:, track.usable]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,14 +120,27 @@ class QuantileMap:
         open_ = np.minimum(open_, rest + curve.ceiling * (mouth.high - rest))
         shut = np.minimum(open_, min(mouth.low, _CLOSED))
         meets = curve.ceiling <= 0.02
-        near = np.convolve(meets, [1, 0, 1], mode="same") > 0
-        open_ = np.where(near & ~meets, rest + 0.6 * (open_ - rest), open_)
         open_ = np.where(meets, shut, open_)
         width = np.quantile(mouth.widths, _rank(SPEECH_WIDTH, curve.width))
+        aperture = rest + curve.voice * (open_ - rest)
+        width = mouth.middle + curve.voice * (width - mouth.middle)
         return MouthTargets(
-            aperture=rest + curve.voice * (open_ - rest),
-            width=mouth.middle + curve.voice * (width - mouth.middle),
+            aperture=below(aperture, mouth.pace),
+            width=(below(width, mouth.width_pace) - below(-width, mouth.width_pace)) / 2,
         )
+
+
+def below(curve: Floats, pace: float) -> Floats:
+    """The highest curve under ``curve`` ``[n]`` that changes by at most ``pace`` per frame.
+
+    Minima stay: a mouth in a hurry opens less, and its lips still meet.
+    """
+    limited = curve.copy()
+    for at in range(1, len(limited)):
+        limited[at] = min(limited[at], limited[at - 1] + pace)
+    for at in range(len(limited) - 2, -1, -1):
+        limited[at] = min(limited[at], limited[at + 1] + pace)
+    return limited
 
 
 def _rank(quantiles: Sequence[float], values: Floats) -> Floats:

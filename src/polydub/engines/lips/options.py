@@ -15,7 +15,8 @@ class ExemplarOptions:
     ``min_exemplars`` usable frames, or a mouth range under ``min_range`` (IOD), leave the face
     alone; so do, per span, exemplars that cost more than ``max_cost`` or leave ``max_residual``
     levels on the skin around them (spans that look right measured 0.5 to 0.9, and 2 to 6).
-    ``jump_cost`` above 2 gives fewer jumps but pastes closed mouths on open targets.
+    ``jump_cost`` above 2 gives fewer jumps but pastes closed mouths on open targets. ``mesh_only``
+    moves the frame's own pixels and pastes nothing, to tell what the exemplars bring.
     """
 
     max_exemplars: int = 400
@@ -25,4 +26,5 @@ class ExemplarOptions:
     max_cost: float = 4.0
     max_residual: float = 15.0
     fade_frames: int = 4
+    mesh_only: bool = False
     gates: GateOptions = field(default_factory=GateOptions)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from polydub.engines.lips.bank import Bank, BankBuilder, pick_frames
+from polydub.engines.lips.drawing import Drawing
 from polydub.engines.lips.gates import (
     FAILED,
     FEW_EXAMPLES,
-    MIN_STRENGTH,
     NO_LANDMARKS,
-    POOR,
     STILL_MOUTH,
     UNREADABLE,
 )
@@ -30,18 +29,14 @@ from polydub.engines.lips.geometry import (
 )
 from polydub.engines.lips.mapping import MouthRange, MouthTargets, QuantileMap, mouth_range
 from polydub.engines.lips.options import ExemplarOptions
-from polydub.engines.lips.stretch import (
-    Stretch,
-    StretchPlan,
-    group_spans,
-    plan_stretch,
-)
-from polydub.engines.lips.synthesis import FrameSynthesizer, layers
+from polydub.engines.lips.stretch import Stretch, group_spans, plan_stretch
+from polydub.engines.lips.synthesis import FrameSynthesizer
 from polydub.engines.lips.visemes import MouthCurve, mouth_curve, sounds, speech_energy
-from polydub.engines.protocols import FrameReader, LipOutcome, LipSpan, Patch
+from polydub.engines.protocols import FrameReader, LipOutcome, LipSpan
 from polydub.errors import EngineError, InputError
-from polydub.model import FaceTrack, Image, Shot, Span, Waveform
+from polydub.model import FaceTrack, Shot, Span, Waveform
 
+_WORKERS = min(4, os.cpu_count() or 1)  # threads that draw; warps let go of the interpreter
 _AUDIO_MARGIN = Fraction(1, 2)  # seconds of sound around a stretch, for its loudness
 
 
@@ -95,14 +90,15 @@ class PersonRenderer:
         """One outcome per span, in order."""
         targets = self.targets(frame_time, audio)
         material: tuple[str, _Material | str] | None = None
-        for stretch, wanted in targets:
-            if material is None or material[0] != stretch.track:
-                material = (stretch.track, self._prepare(stretch.track, read))
-            known = material[1]
-            if isinstance(known, str):
-                yield from (_left_alone(span, known) for span in stretch.spans)
-            elif wanted is not None:
-                yield from self._render_stretch(stretch, wanted, known, read)
+        with ThreadPoolExecutor(_WORKERS, "polydub-lips") as pool:
+            for stretch, wanted in targets:
+                if material is None or material[0] != stretch.track:
+                    material = (stretch.track, self._prepare(stretch.track, read))
+                known = material[1]
+                if isinstance(known, str):
+                    yield from (_left_alone(span, known) for span in stretch.spans)
+                elif wanted is not None:
+                    yield from self._render_stretch(stretch, wanted, known, read, pool)
 
     def targets(
         self, frame_time: Callable[[int], Fraction], audio: Waveform
@@ -171,6 +167,7 @@ class PersonRenderer:
         wanted: MouthTargets,
         known: _Material,
         read: FrameReader,
+        pool: ThreadPoolExecutor,
     ) -> Iterator[LipOutcome]:
         geometry, mouth = known.geometry, known.mouth
         rows = np.arange(stretch.first, stretch.last) - geometry.first
@@ -198,96 +195,12 @@ class PersonRenderer:
         except np.linalg.LinAlgError:
             yield from (_left_alone(span, FAILED) for span in stretch.spans)
             return
-        artist = FrameSynthesizer(geometry, known.bank, self._weights)
-        for span in stretch.spans:
-            part = range(span.frames[0] - stretch.first, span.frames[1] - stretch.first)
-            drawing = _Drawing(plan, known, artist, self._options, stretch.first, inside)
-            yield drawing.span(span, part, read)
-
-
-@dataclass(slots=True, eq=False)
-class _Drawing:
-    """Draws the frames of one span after its stretch is planned.
-
-    ``first`` is the source frame of the plan's first row; ``inside`` ``[n]`` says which rows the
-    track covers.
-    """
-
-    plan: StretchPlan
-    known: _Material
-    artist: FrameSynthesizer
-    options: ExemplarOptions
-    first: int
-    inside: npt.NDArray[np.bool_]
-    residuals: list[float] = field(default_factory=list)
-
-    def span(self, span: LipSpan, part: range, read: FrameReader) -> LipOutcome:
-        """Patches for the frames ``part`` (indices into the plan)."""
-        patches: list[Patch] = []
-        skipped: Counter[str] = Counter()
-        seen = 0
-        plan = self.plan
-        drawable = [at for at in part if self.inside[at] and plan.strength[at] >= MIN_STRENGTH]
-        for at in sorted(set(part) - set(drawable)):
-            skipped[plan.reasons[at] if self.inside[at] else NO_LANDMARKS] += 1
-        try:
-            if drawable:
-                first, last = drawable[0] + self.first, drawable[-1] + 1 + self.first
-                wanted = set(drawable)
-                for index, image in read(first, last):
-                    at = index - self.first
-                    if at not in wanted:
-                        self.artist.skip()
-                        continue
-                    seen += 1
-                    self._frame(at, image, patches, skipped)
-        except (InputError, EngineError) as error:
-            skipped[f"{UNREADABLE}: {error.message}"] += len(drawable) - seen
-            seen = len(drawable)
-        if len(drawable) > seen:
-            skipped[UNREADABLE] += len(drawable) - seen
-        scores = self._scores(part, len(patches))
-        if patches and self._poor(scores):
-            skipped[POOR] += len(patches)
-            patches = []
-        return LipOutcome(span, tuple(patches), dict(skipped), scores)
-
-    def _poor(self, scores: dict[str, float]) -> bool:
-        limits = self.options
-        return scores["unary"] > limits.max_cost or scores["ring"] > limits.max_residual
-
-    def _frame(self, at: int, image: Image, patches: list[Patch], skipped: Counter[str]) -> None:
-        plan, bank = self.plan, self.known.bank
-        row = at + self.first - self.known.geometry.first
-        shown = layers(plan.path, bank.follows, at)
-        try:
-            patch = self.artist.render(image, row, plan.shapes[at], float(plan.strength[at]), shown)
-        except np.linalg.LinAlgError:
-            skipped[FAILED] += 1
-            self.artist.skip()
-            return
-        self.residuals.append(self.artist.residual)
-        patches.append(patch)
-
-    def _scores(self, part: range, rendered: int) -> dict[str, float]:
-        plan, bank = self.plan, self.known.bank
-        at = np.arange(part.start, part.stop)
-        jumps = sum(
-            1
-            for frame in at[1:]
-            if plan.path[frame] != plan.path[frame - 1]
-            and plan.path[frame] != bank.follows[plan.path[frame - 1]]
+        artist = FrameSynthesizer(
+            geometry, known.bank, self._weights, paste=not self._options.mesh_only
         )
-        scores = {
-            "rendered": rendered / max(len(at), 1),
-            "strength": float(plan.strength[at].mean()) if len(at) else 0.0,
-            "unary": float(plan.cost[at].mean()) if len(at) else 0.0,
-            "jumps": jumps / max(len(at), 1),
-            "exemplars": float(len(bank)),
-        }
-        if self.residuals:
-            scores["ring"] = float(np.mean(self.residuals))
-        return scores
+        drawing = Drawing(plan, known.bank, artist, self._options, stretch.first, inside, pool)
+        for span in stretch.spans:
+            yield drawing.span(span, geometry.first, read)
 
 
 def _picture_size(read: FrameReader, frame: int) -> tuple[int, int]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from polydub.engines.lips.bank import Bank
-from polydub.engines.lips.composite import ColourMatch, SharpnessMatch, border_feather, mouth_masks
+from polydub.engines.lips.composite import ColourMatch, Masks, SharpnessMatch, mouth_masks
 from polydub.engines.lips.geometry import INNER_LIPS, OUTER_LIPS, OVAL, Floats, Ints, TrackGeometry
-from polydub.engines.lips.warp import FloatImage, Region, ThinPlate, region_around, warp
+from polydub.engines.lips.warp import (
+    FloatImage,
+    Region,
+    ThinPlate,
+    displacement,
+    region_around,
+    warp,
+)
 from polydub.engines.protocols import Patch
 from polydub.model import Image
 
@@ -44,9 +52,10 @@ _ANCHORS = [1, 4, 6, 33, 263, 133, 362, 48, 278, 234, 454, 93, 323]
 _RINGS = ((2, 1.42), (3, 1.9))  # every nth oval point, pushed out: surroundings stay in place
 _NOSE_BASE = 2
 
-_REACH = np.array([1.15, 1.09, 1.15, 1.21])  # of the region that may change, IOD
+_REACH = np.array([1.15, 0.72, 1.15, 1.21])  # of the region that may change, IOD
 _MOUTH_REACH = np.array([0.75, 0.62, 0.75, 0.78])  # of the pasted part, IOD
 _GRID_STEP = 0.075  # IOD
+_FADE = 0.12  # IOD: the movement dies out towards the border of the region
 _PASTE_FROM = 0.35  # strength at which the exemplar covers the own lips fully
 
 
@@ -59,12 +68,23 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Frame:
-    """Scale of one frame: IOD in pixels, grid step in pixels, the face's own down (projected)."""
+class Draft:
+    """One frame before its colours are matched: what can be made in any order.
 
+    ``own`` and ``moved`` are the pixels of ``region`` before and after the own skin followed the
+    new jaw. ``patch`` are the exemplars' pixels for the part ``mouth`` of the region, ``masks``
+    where they go; ``cover`` how much of them, ``None`` for nothing.
+    """
+
+    frame: int
+    region: Region
+    own: Image
+    moved: Image
     iod: float
-    step: int
-    down: Floats
+    mouth: Region | None = None
+    patch: FloatImage | None = None
+    masks: Masks | None = None
+    cover: float = 0.0
 
 
 def layers(path: Ints, follows: Ints, frame: int) -> list[Layer]:
@@ -86,12 +106,16 @@ def layers(path: Ints, follows: Ints, frame: int) -> list[Layer]:
 
 
 class FrameSynthesizer:
-    """Renders frames of one track in order; keeps the last colour match."""
+    """Renders frames of one track: drafts in any order and thread, then finished one by one."""
 
-    def __init__(self, geometry: TrackGeometry, bank: Bank, weights: Floats) -> None:
+    def __init__(
+        self, geometry: TrackGeometry, bank: Bank, weights: Floats, *, paste: bool = True
+    ) -> None:
         self._geometry = geometry
         self._bank = bank
         self._weights = weights
+        self._pastes = paste
+        self._moving = _MOVING if paste else _MOUTH
         self._colour = ColourMatch()
         self._sharpness = SharpnessMatch()
 
@@ -105,10 +129,10 @@ class FrameSynthesizer:
         self._colour.reset()
         self._sharpness.reset()
 
-    def render(
+    def draft(
         self, image: Image, row: int, shape: Floats, strength: float, shown: list[Layer]
-    ) -> Patch:
-        """The changed rectangle of ``image`` with the mouth in normalised ``shape`` ``[478, 3]``.
+    ) -> Draft:
+        """The warps of one frame, the mouth in normalised ``shape`` ``[478, 3]``.
 
         Raises ``numpy.linalg.LinAlgError`` when the landmarks are degenerate.
         """
@@ -116,35 +140,33 @@ class FrameSynthesizer:
         iod = float(geometry.iod[row])
         source = geometry.points[row, :, :2].astype(np.float64)
         target = self._target(row, shape, strength)
-        size = (image.shape[0], image.shape[1])
         centre = source[list(OUTER_LIPS)].mean(axis=0)
-        region = region_around(centre, _REACH * iod, size)
+        region = region_around(centre, _REACH * iod, (image.shape[0], image.shape[1]))
         step = max(3, round(iod * _GRID_STEP))
         fixed = _fixed_points(source, region)
         plate = ThinPlate(
-            np.concatenate([target[_MOVING], fixed]), np.concatenate([source[_MOVING], fixed])
+            np.concatenate([target[self._moving], fixed]),
+            np.concatenate([source[self._moving], fixed]),
         )
-        pixels = warp(image, plate, region, step)
+        moved = warp(image, displacement(plate, region, step, _FADE * iod), region)
+        own = image[region.top : region.bottom, region.left : region.right].copy()
+        draft = Draft(geometry.first + row, region, own, moved, iod)
+        if not self._pastes:
+            return draft
         middle = target[list(OUTER_LIPS)].mean(axis=0)
-        mouth = region_around(middle, _MOUTH_REACH * iod, size)
+        around = region_around(middle, _MOUTH_REACH * iod, (region.bottom, region.right))
         mouth = Region(
-            max(mouth.left, region.left),
-            max(mouth.top, region.top),
-            min(mouth.right, region.right),
-            min(mouth.bottom, region.bottom),
+            max(around.left, region.left), max(around.top, region.top), around.right, around.bottom
         )
-        inner = mouth.within(region)
-        cover = min(1.0, strength / _PASTE_FROM)
         down = geometry.place.rotation[row, :2, 1]
-        pasted = self._paste(pixels[inner], target, mouth, _Frame(iod, step, down), shown)
-        result = pixels.astype(np.float32)
-        alpha = pasted[1] * cover
-        result[inner] += (pasted[0] - result[inner]) * alpha[..., None]
-        own = image[region.top : region.bottom, region.left : region.right]
-        feather = border_feather(region, iod)[..., None]
-        blended = own + (result - own) * feather
-        return _trim(np.clip(np.rint(blended), 0, 255).astype(np.uint8), own, region,
-                     geometry.first + row)  # fmt: skip
+        down = down / max(float(np.linalg.norm(down)), 1e-6)
+        return replace(
+            draft,
+            mouth=mouth,
+            patch=self._fetch(target, mouth, step, shown),
+            masks=mouth_masks(target, mouth, iod, down),
+            cover=min(1.0, strength / _PASTE_FROM),
+        )
 
     def _target(self, row: int, shape: Floats, strength: float) -> Floats:
         geometry = self._geometry
@@ -152,26 +174,29 @@ class FrameSynthesizer:
         weight = (self._weights * strength)[:, None]
         return geometry.place.apply(own * (1 - weight) + shape * weight, row)[:, :2]
 
-    def _paste(
-        self,
-        base: Image,
-        target: Floats,
-        mouth: Region,
-        frame: _Frame,
-        shown: list[Layer],
-    ) -> tuple[FloatImage, FloatImage]:
-        """Colour-matched exemplar pixels and their mask for the region ``mouth``."""
+    def _fetch(self, target: Floats, mouth: Region, step: int, shown: list[Layer]) -> FloatImage:
+        """Exemplar pixels for the region ``mouth``, cross-faded."""
         patch = np.zeros((mouth.height, mouth.width, 3), np.float32)
         for layer in shown:
             exemplar = self._bank.exemplars[layer.exemplar]
             plate = ThinPlate(target[_MOUTH], exemplar.points[_MOUTH].astype(np.float64))
-            patch += layer.weight * warp(exemplar.crop, plate, mouth, frame.step)
-        down = frame.down / max(float(np.linalg.norm(frame.down)), 1e-6)
-        masks = mouth_masks(target, mouth, frame.iod, down)
-        skin = base.astype(np.float32)
-        patch = self._sharpness(skin, patch, masks.ring)
-        patch += self._colour(skin, patch, masks.ring, frame.iod)
-        return patch, masks.alpha
+            fetched = warp(exemplar.crop, displacement(plate, mouth, step), mouth)
+            patch += layer.weight * fetched.astype(np.float32)
+        return patch
+
+    def finish(self, draft: Draft) -> Patch:
+        """The changed rectangle of a draft; drafts come in the order of their frames."""
+        result = draft.moved
+        if draft.mouth is not None and draft.patch is not None and draft.masks is not None:
+            inner = draft.mouth.within(draft.region)
+            skin = result[inner].astype(np.float32)
+            patch = self._sharpness(skin, draft.patch, draft.masks.ring)
+            patch = patch + self._colour(skin, patch, draft.masks.ring, draft.iod)
+            patch -= skin
+            patch *= (draft.masks.alpha * draft.cover)[..., None]
+            patch += skin
+            result[inner] = np.clip(np.rint(patch, out=patch), 0, 255, out=patch).astype(np.uint8)
+        return _trim(result, draft.own, draft.region, draft.frame)
 
 
 def _fixed_points(source: Floats, region: Region) -> Floats:
@@ -186,8 +211,9 @@ def _fixed_points(source: Floats, region: Region) -> Floats:
 
 def _trim(pixels: Image, own: Image, region: Region, frame: int) -> Patch:
     """Only the rectangle in which something changed."""
-    changed = (pixels != own).any(axis=2)
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    changed = cv2.absdiff(pixels, own).reshape(region.height, -1)
+    rows = np.flatnonzero(changed.any(axis=1))
+    columns = np.flatnonzero(cv2.reduce(changed, 0, cv2.REDUCE_MAX).reshape(-1, 3).any(axis=1))
     if not len(rows):
         return Patch(frame, region.left, region.top, pixels[:0, :0].copy())
     top, bottom = int(rows[0]), int(rows[-1]) + 1

@@ -95,20 +95,31 @@ def _kernel(a: Floats, b: Floats) -> Floats:
     return kernel
 
 
-def warp(image: Image, plate: ThinPlate, region: Region, step: int) -> Image:
-    """The pixels of ``region`` fetched from ``image`` through ``plate``, on a grid."""
-    columns = np.arange(0, region.width + step, step)
-    rows = np.arange(0, region.height + step, step)
+def displacement(plate: ThinPlate, region: Region, step: int, fade: float = 0.0) -> FloatImage:
+    """How far from its place each pixel ``[h, w, 2]`` of ``region`` is fetched, x and y in pixels.
+
+    Computed every ``step`` pixels and interpolated. With ``fade`` it falls to exactly 0 over so
+    many pixels towards the border of the region.
+    """
+    # knots where a linear enlargement by ``step`` puts its samples, one beyond each border
+    columns = (np.arange(-1, region.width // step + 2) + 0.5) * step - 0.5
+    rows = (np.arange(-1, region.height // step + 2) + 0.5) * step - 0.5
     grid = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2) + region.corner
-    coarse = plate(grid).reshape(len(rows), len(columns), 2).astype(np.float32)
-    # The map is bilinear between knots: sample it where the pixels lie.
-    x = np.arange(region.width, dtype=np.float32) / step
-    y = np.arange(region.height, dtype=np.float32) / step
-    fine = cv2.remap(
-        coarse,
-        np.ascontiguousarray(np.broadcast_to(x, (region.height, region.width))),
-        np.ascontiguousarray(np.broadcast_to(y[:, None], (region.height, region.width))),
-        cv2.INTER_LINEAR,
-    )
-    warped: Image = cv2.remap(image, fine, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    coarse = (plate(grid) - grid).reshape(len(rows), len(columns), 2)
+    if fade > 0:
+        x = np.minimum(columns, region.width - 1 - columns)
+        y = np.minimum(rows, region.height - 1 - rows)
+        near = np.minimum(x[None], y[:, None])
+        coarse *= np.clip((near - step) / fade, 0, 1)[..., None]
+    size = (len(columns) * step, len(rows) * step)
+    fine = cv2.resize(coarse.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    return fine[step : step + region.height, step : step + region.width]
+
+
+def warp(image: Image, moved: FloatImage, region: Region) -> Image:
+    """The pixels of ``region`` fetched from ``image`` by the ``displacement`` of each."""
+    where = moved.copy()
+    where[..., 0] += np.arange(region.left, region.right, dtype=np.float32)
+    where[..., 1] += np.arange(region.top, region.bottom, dtype=np.float32)[:, None]
+    warped: Image = cv2.remap(image, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return warped
