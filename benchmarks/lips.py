@@ -188,9 +188,7 @@ def one_face(
                     cv2.imwrite(str(options.sheets / file), picture[..., ::-1])
 
 
-def report(
-    label: str, total: str, tally: Tally, sums: dict[str, Tally], note: str = ""
-) -> None:
+def report(label: str, total: str, tally: Tally, sums: dict[str, Tally], note: str = "") -> None:
     """Print one face's figures and add them to the sum."""
     print(row(label, tally) + note, flush=True)
     into = sums.setdefault(total, Tally())

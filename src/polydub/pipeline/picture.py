@@ -16,17 +16,18 @@ from polydub.engines.protocols import LipOutcome, LipSpan, Patch
 from polydub.errors import EngineError
 from polydub.media.ahead import read_ahead
 from polydub.media.audio import open_waveform
-from polydub.media.frames import FrameSource
 from polydub.model import Decision, FaceTrack, Image, Phone, Placement, Script
-from polydub.pipeline.analysis import VERSION, Analysis
+from polydub.model.report import DecisionKind
+from polydub.pipeline.analysis import VERSION, Analysis, frames_of
+from polydub.pipeline.lip_check import FELL_BACK, LipChecker
 from polydub.pipeline.run import Run
 from polydub.pipeline.takes import Spoken
 from polydub.project.artifacts import load, save
 from polydub.project.cache import Cache, digest
 from polydub.stages.lips import plan_lip_spans
 
-FORMAT = "2"
-"""Of the archives in which patches are kept; part of their keys."""
+FORMAT = "3"
+"""Of the archives in which patches are kept, and of the check before; part of their keys."""
 
 
 @dataclass(slots=True)
@@ -238,18 +239,30 @@ def _outcomes(
     voices: Path,
 ) -> Iterator[LipOutcome]:
     """The engine's outcomes; an engine that fails costs its person the new mouth, not the film."""
-    source, video = analysis.source, analysis.video
+    video = analysis.video
     done = 0
-    with FrameSource(Path(source.path), video, source.start) as frames:
+    with (
+        frames_of(analysis.source, video) as frames,
+        frames_of(analysis.source, video) as originals,
+    ):
+        checker = LipChecker(
+            run.engines.get("faces"),
+            run.engines.get("identify-face"),
+            {track.id: track for track in tracks},
+            originals.read,
+            video.frame_time,
+        )
         try:
-            for outcome in run.engines.get("lips").render(
+            rendered = run.engines.get("lips").render(
                 spans,
                 tracks,
                 analysis.picture.shots,
                 lambda first, last: read_ahead(frames.read(first, last)),
                 video.frame_time,
                 audio=open_waveform(voices),
-            ):
+            )
+            # a span is looked at while the next one is drawn
+            for outcome in checker.checked(read_ahead(iter(rendered), depth=1)):
                 done += 1
                 yield outcome
         except EngineError as error:
@@ -262,7 +275,8 @@ def _note(
 ) -> None:
     for reason, count in sorted(summary.skipped.items()):
         text = f"{count} frames keep the original mouth: {reason}"
-        run.decide(Decision("lips", span.line, "pass-through", text, span.span))
+        kind: DecisionKind = "fallback" if reason.startswith(FELL_BACK) else "pass-through"
+        run.decide(Decision("lips", span.line, kind, text, span.span))
     total = summary.rendered + sum(summary.skipped.values())
     if total:
         scores.setdefault(span.line, {})["lips_rendered"] = summary.rendered / total

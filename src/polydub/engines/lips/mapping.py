@@ -91,7 +91,8 @@ def mouth_range(tracks: Sequence[TrackGeometry]) -> MouthRange | None:
 def _steps(track: TrackGeometry) -> Floats:
     """Change of aperture and width from the frame before, in usable frames ``[2, k]``."""
     pair = np.stack([track.aperture, track.width])
-    return np.abs(np.diff(pair, axis=1, prepend=pair[:, :1]))[:, track.usable]
+    steps: Floats = np.abs(np.diff(pair, axis=1, prepend=pair[:, :1]))[:, track.usable]
+    return steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)

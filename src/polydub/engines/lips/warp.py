@@ -113,7 +113,8 @@ def displacement(plate: ThinPlate, region: Region, step: int, fade: float = 0.0)
         coarse *= np.clip((near - step) / fade, 0, 1)[..., None]
     size = (len(columns) * step, len(rows) * step)
     fine = cv2.resize(coarse.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    return fine[step : step + region.height, step : step + region.width]
+    inside: FloatImage = fine[step : step + region.height, step : step + region.width]
+    return inside
 
 
 def warp(image: Image, moved: FloatImage, region: Region) -> Image:
