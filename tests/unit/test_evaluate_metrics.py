@@ -328,11 +328,19 @@ def evaluation() -> Evaluation:
         target="es",
         duration_s=7.0,
         lines=made,
-        shots=(EvaluatedShot(0, 0.0, 7.0, {"outside_psnr": 45.0}),),
+        shots=(
+            EvaluatedShot(0, 0.0, 3.5, {"outside_psnr": 45.0}),
+            EvaluatedShot(1, 3.5, 4.5, {"outside_psnr": 44.0}),
+            EvaluatedShot(2, 4.5, 7.0, {}),
+        ),
         names={"S1": "Ann", "S2": "Bob"},
         film={"overlap": 0.8, "bed_db": -1.0},
         not_measured=(NotMeasured("dnsmos", "no package"),),
-        environment={**by, "cores": 1, "packages": {}, "engines": {}, "weights": {"w": {"a": "0"}}},
+        environment={
+            **by,
+            **{"processor": "a chip", "cores": 1, "memory_mib": 1024, "gpu": ""},
+            **{"packages": {}, "engines": {}, "weights": {"w": {"a": "0"}}},
+        },
     )
 
 
@@ -347,9 +355,29 @@ def test_json_has_protocols_and_speakers() -> None:
     values = json.loads(evaluation_json(evaluation()))
     assert values["schema"] == "polydub.evaluation/1"
     assert values["protocols"]["wer"] == "polydub.what.wer/1"
-    assert values["speakers"]["S2"] == {"name": "Bob", "values": {"wer": 1.0, "said": 0.0}}
+    own = {"wer": 1.0, "said": 0.0}
+    assert values["speakers"]["S2"] == {"name": "Bob", "values": own, "worst": own}
     assert values["axes"]["when"]["overlap"]["mean"] == 0.8
     assert values["not_measured"] == [{"metric": "dnsmos", "reason": "no package"}]
+
+
+def test_shots_have_the_figures_of_their_lines_and_of_their_picture() -> None:
+    """A line counts for the shot that holds most of it: L2 says 3 to 4 s, cut at 3.5 s."""
+    first, second, last = json.loads(evaluation_json(evaluation()))["shots"]
+    assert first["lines"] == ["L1", "L2"] and last["lines"] == ["L3"]
+    assert first["values"] == {
+        "wer": 0.5,
+        "said": 0.5,
+        "overlap": 0.9,
+        "onset_ms": 20.0,
+        "outside_psnr": 45.0,
+    }
+    assert first["worst"]["wer"] == 1.0
+    assert second == {
+        **{"index": 1, "start": 3.5, "end": 4.5, "lines": []},
+        **{"values": {"outside_psnr": 44.0}, "worst": {"outside_psnr": 44.0}},
+    }
+    assert last["values"]["overlap"] == 0.9
 
 
 def test_the_worst_line_comes_first_on_the_page() -> None:

@@ -12,7 +12,14 @@ from polydub.engines.weights_table import PinnedFile, Weight
 
 
 def _on_hub(
-    name: str, repository: str, licence: str, files: str, *, terms: str = "", note: str = ""
+    name: str,
+    repository: str,
+    licence: str,
+    files: str,
+    *,
+    terms: str = "",
+    note: str = "",
+    revision: str = "",
 ) -> Weight:
     return Weight(
         name=name,
@@ -21,6 +28,7 @@ def _on_hub(
         upstream=f"https://huggingface.co/{repository}",
         mirror=False,
         hub=repository,
+        revision=revision,
         note=note,
         terms=terms,
     )
@@ -94,6 +102,22 @@ HUB_WEIGHTS = (
         "nvidia/bigvgan_v2_22khz_80band_256x",
         "MIT",
         "config.json bigvgan_generator.pt",
+    ),
+    _on_hub(
+        "utmos22-strong",
+        "k2-fsa/TTS_eval_models",
+        "MIT",
+        "mos/utmos22_strong_step7459_v1.pt",
+        revision="e876de7154845cd668b599bd4866f1d354c723df",
+        note="measures only: UTMOS of `polydub evaluate`; also at "
+        "github.com/tarepan/SpeechMOS/releases",
+    ),
+    _on_hub(
+        "emotion-msp-dim",
+        "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim",
+        "CC-BY-NC-SA-4.0",
+        "model.safetensors",
+        note="no commercial use; measures only: emotion of `polydub evaluate`",
     ),
     _on_hub(
         "pyannote-community-1",

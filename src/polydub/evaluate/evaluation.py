@@ -40,7 +40,7 @@ class EvaluatedLine:
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedShot:
-    """One shot: seconds, and its figures."""
+    """One shot: seconds, and the figures of its picture."""
 
     index: int
     start: float
@@ -56,6 +56,15 @@ class Figure:
     median: float
     worst: float
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShotFigures:
+    """One shot, the ids of the lines that lie mostly in it, and the figures of both."""
+
+    shot: EvaluatedShot
+    lines: tuple[str, ...]
+    figures: dict[str, Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +93,28 @@ class Evaluation:
         """Every metric that was measured: of the lines where lines have it, else of the film."""
         return summary_of(self.lines, self.film)
 
-    def of_speakers(self) -> dict[str, dict[str, float]]:
-        """Mean figures of every speaker's lines."""
-        found: dict[str, dict[str, float]] = {}
-        for speaker in self.names:
-            own = [line for line in self.lines if line.speaker == speaker]
-            found[speaker] = {name: f.mean for name, f in summary_of(own, {}).items()}
-        return found
+    def of_speakers(self) -> dict[str, dict[str, Figure]]:
+        """Figures of every speaker's lines."""
+        return {
+            speaker: summary_of([line for line in self.lines if line.speaker == speaker], {})
+            for speaker in self.names
+        }
+
+    def of_shots(self) -> tuple[ShotFigures, ...]:
+        """Every shot with its lines and figures, in order."""
+        lines: dict[int, list[EvaluatedLine]] = {}
+        for line in self.lines:
+            most = max(self.shots, key=lambda shot: _shared(line, shot), default=None)
+            if most is not None and _shared(line, most) > 0:
+                lines.setdefault(most.index, []).append(line)
+        return tuple(
+            ShotFigures(
+                shot,
+                tuple(line.id for line in lines.get(shot.index, ())),
+                summary_of(lines.get(shot.index, ()), shot.values),
+            )
+            for shot in self.shots
+        )
 
 
 def summary_of(lines: Iterable[EvaluatedLine], film: Mapping[str, float]) -> dict[str, Figure]:
@@ -114,6 +138,11 @@ def summary_of(lines: Iterable[EvaluatedLine], film: Mapping[str, float]) -> dic
 def figure(metric: Metric, values: Sequence[float]) -> Figure:
     """The :class:`Figure` of ``values``, at least one."""
     return Figure(fmean(values), median(values), _known(metric.worst(list(values))), len(values))
+
+
+def _shared(line: EvaluatedLine, shot: EvaluatedShot) -> float:
+    """Seconds that a line and a shot have in common; negative when they are apart."""
+    return min(line.end, shot.end) - max(line.start, shot.start)
 
 
 def concern(line: EvaluatedLine) -> float:
@@ -146,10 +175,25 @@ def evaluation_json(evaluation: Evaluation) -> str:
         },
         "summary": {name: asdict(figure) for name, figure in summary.items()},
         "speakers": {
-            speaker: {"name": names[speaker], "values": own}
+            speaker: {
+                "name": names[speaker],
+                "values": {name: figure.mean for name, figure in own.items()},
+                "worst": {name: figure.worst for name, figure in own.items()},
+            }
             for speaker, own in evaluation.of_speakers().items()
         },
         **values,
+        "shots": [
+            {
+                "index": found.shot.index,
+                "start": found.shot.start,
+                "end": found.shot.end,
+                "lines": list(found.lines),
+                "values": {name: figure.mean for name, figure in found.figures.items()},
+                "worst": {name: figure.worst for name, figure in found.figures.items()},
+            }
+            for found in evaluation.of_shots()
+        ],
         "protocols": {name: METRICS[name].protocol for name in METRICS if name in used},
     }
     text = msgspec.json.encode(_rounded(result))

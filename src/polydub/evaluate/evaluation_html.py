@@ -9,7 +9,13 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from polydub.evaluate.evaluation import EvaluatedLine, Evaluation, Figure, concern
+from polydub.evaluate.evaluation import (
+    EvaluatedLine,
+    EvaluatedShot,
+    Evaluation,
+    Figure,
+    concern,
+)
 from polydub.evaluate.metrics import AXES, HEADLINES, METRICS, Axis, Grade, Metric, metrics_of
 from polydub.evaluate.report_html import Clip, data_url, embedded_players
 from polydub.evaluate.report_view import compare, language_title, length_text
@@ -122,7 +128,7 @@ def render_evaluation(
         strips={line: data_url(data) for line, data in strips.items()},
         faces={speaker: data_url(data) for speaker, data in faces.items()},
         speakers=speaker_rows(evaluation),
-        shots=[shot for shot in evaluation.shots if shot.values],
+        shots=shot_rows(evaluation),
         metrics=METRICS,
     )
 
@@ -241,12 +247,27 @@ def speaker_rows(
     for speaker, values in evaluation.of_speakers().items():
         count = sum(line.speaker == speaker for line in evaluation.lines)
         if count:
-            chips = tuple(
-                (METRICS[name], METRICS[name].show(value), METRICS[name].grade(value))
-                for name, value in values.items()
-            )
-            rows.append((speaker, evaluation.names[speaker], count, chips))
+            rows.append((speaker, evaluation.names[speaker], count, _mean_chips(values)))
     return tuple(rows)
+
+
+def shot_rows(
+    evaluation: Evaluation,
+) -> tuple[tuple[EvaluatedShot, tuple[str, ...], tuple[tuple[Metric, str, Grade], ...]], ...]:
+    """``(shot, its lines, figures)`` of every shot of which anything is known."""
+    return tuple(
+        (found.shot, found.lines, _mean_chips(found.figures))
+        for found in evaluation.of_shots()
+        if found.figures
+    )
+
+
+def _mean_chips(figures: Mapping[str, Figure]) -> tuple[tuple[Metric, str, Grade], ...]:
+    return tuple(
+        (METRICS[name], METRICS[name].show(figure.mean), METRICS[name].grade(figure.mean))
+        for name, figure in figures.items()
+        if not (name == "said" and figure.mean == 1)
+    )
 
 
 def _timing(evaluation: Evaluation) -> object:

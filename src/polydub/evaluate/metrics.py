@@ -219,6 +219,22 @@ _ALL = (
         "spots.",
     ),
     _metric(
+        "utmos", "voice", "UTMOS", "MOS", "high", None, None,
+        meaning="UTMOS strong learner (Saeki et al. 2022) of the separated voice; needs its "
+        "weights. Taught on synthesis of 2008 to 2020: among today's voices it says little.",
+    ),
+    _metric(
+        "emotion", "voice", "emotion similarity", "", "high", None, None,
+        meaning="Cosine of the mean hidden states of a model of arousal, dominance and valence "
+        "(Wagner et al. 2023), original line against dubbed line; needs its weights (CC BY-NC-SA). "
+        "Holds speaker and language too: compare dubs of one film only.",
+    ),
+    _metric(
+        "emotion_shift", "voice", "emotion shift", "", "low", None, None,
+        meaning="Mean absolute difference of arousal, dominance and valence (0 to 1) by the same "
+        "model. Taught on English; valence is read from words as well.",
+    ),
+    _metric(
         "contour", "voice", "pitch contour", "", "high", 0.35, 0.10,
         meaning="Correlation of the pitch contours in semitones; another language has another "
         "melody, so 0.3 to 0.6 is usual for good acting.",
@@ -263,6 +279,11 @@ _ALL = (
     _metric(
         "lse_d", "lips", "LSE-D", "", "low", None, None,
         meaning="SyncNet distance at the best delay; needs its weights.",
+    ),
+    _metric(
+        "lse_offset_ms", "lips", "SyncNet's delay", "ms", "zero", None, None, form="+.0f",
+        meaning="The delay at which SyncNet fits best, + is a late sound, in steps of 40 ms; needs "
+        "its weights. It says nothing where LSE-C is low.",
     ),
     # picture
     _metric(

@@ -11,9 +11,9 @@ A predictor whose package is not installed is not measured: :func:`load_predicto
 ``dnsmos_sig``  its quality of the voice alone
 ``dnsmos_p808`` DNSMOS P.808 overall quality (Reddy et al. 2021), same package
 ``distillmos``  DistillMOS v7 (Stahl and Gamper 2025), package ``distillmos``
+``utmos``       UTMOS strong learner (Saeki et al. 2022), :mod:`polydub.evaluate.utmos`; no
+                package carries its weights, so whoever measures must bring them
 ==============  ==========================================================================
-
-UTMOS has no adapter: no package carries its weights.
 """
 
 from __future__ import annotations

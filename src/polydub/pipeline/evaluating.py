@@ -195,7 +195,10 @@ class _Measured:
         take = joined(self._voices[1], said.dub)
         self._prints[said.line.id] = self.ears.prints(take)
         scores = predict(self.ears.predictors, take)
-        values |= {name: scores[name] for name in ("dnsmos", "distillmos") if name in scores}
+        kept = ("dnsmos", "distillmos", "utmos")
+        values |= {name: scores[name] for name in kept if name in scores}
+        if said.source:
+            values |= self.ears.feelings(joined(self._voices[0], said.source), take)
         self._manner(said, values)
         self._likeness_of_sound(said, take, values)
         self._against_reference(said, values)

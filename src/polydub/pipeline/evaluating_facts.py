@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from polydub.engines import registry, weights
 from polydub.errors import EngineError
 from polydub.evaluate.metrics import METRICS
 from polydub.evaluate.naturalness import NotMeasured
 from polydub.model import Span
+from polydub.pipeline.evaluating_judges import checksums_of, judge_weights
 from polydub.pipeline.run import Run
 
-VERSION = "3"
+VERSION = "4"
 """Part of the key of kept figures: raise it when an evaluation measures otherwise."""
 
 KINDS = (
@@ -76,6 +80,7 @@ _WHY: dict[str, str] = {
     "bed_sdr": "under half a second without speech, or nothing is heard there",
     "lse_c": "needs the weights of SyncNet: export POLYDUB_WEIGHT_SYNCNET=FILE",
     "lse_d": "needs the weights of SyncNet: export POLYDUB_WEIGHT_SYNCNET=FILE",
+    "lse_offset_ms": "needs the weights of SyncNet: export POLYDUB_WEIGHT_SYNCNET=FILE",
     "mcd_dtw": "the dub says other words than the original: another language",
     "mcd_dtw_sl": "the dub says other words than the original: another language",
     "rtf": "the dub was not made by polydub, or parts of it were reused",
@@ -113,19 +118,36 @@ def environment_of(run: Run) -> dict[str, Any]:
         engines[kind] = f"{capabilities.name}@{capabilities.version}"
         for name in capabilities.weights:
             if name in weights.WEIGHTS:
-                files = weights.WEIGHTS[name].files
-                checksums[name] = {file.name: file.sha256 for file in files}
+                checksums[name] = checksums_of(weights.WEIGHTS[name])
     return {
         "polydub": _version("polydub"),
         "measured_by": VERSION,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.system(),
+        "processor": _processor(),
         "cores": os.cpu_count() or 0,
+        "memory_mib": psutil.virtual_memory().total >> 20,
+        "gpu": _gpu(),
         "packages": {name: _version(name) for name in PACKAGES},
         "engines": engines,
-        "weights": checksums,
+        "weights": checksums | judge_weights(),
     }
+
+
+def _processor() -> str:
+    table = Path("/proc/cpuinfo")
+    rows = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    named = [row.partition(":")[2].strip() for row in rows if row.startswith("model name")]
+    return named[0] if named else platform.processor()
+
+
+def _gpu() -> str:
+    """The accelerator that torch would use; empty without one, or when nothing loaded torch."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return ""
+    return str(torch.cuda.get_device_name(0))
 
 
 def _version(package: str) -> str:

@@ -19,7 +19,7 @@ LOWERED = 0.4
 
 
 class LseMeter:
-    """LSE-C and LSE-D by line; ``network`` ``None`` measures nothing."""
+    """LSE-C, LSE-D and the delay by line; ``network`` ``None`` measures nothing."""
 
     def __init__(self, network: SyncNet | None) -> None:
         self._network = network
@@ -53,7 +53,7 @@ class LseMeter:
         self._crops.clear()
 
     def values(self, voices: Waveform) -> dict[str, dict[str, float]]:
-        """``lse_c`` and ``lse_d`` by line; ``voices`` are the dub's, 16 kHz mono."""
+        """``lse_c``, ``lse_d`` and ``lse_offset_ms`` by line; ``voices``: 16 kHz mono."""
         made: dict[str, dict[str, float]] = {}
         for line, (start, faces) in self._faces.items():
             assert self._network is not None
@@ -62,7 +62,11 @@ class LseMeter:
             cepstra = mfcc(np.asarray(voices.samples[first:last], np.float32).reshape(-1))
             found = lse(faces, self._network.sounds(cepstra))
             if found is not None:
-                made[line] = {"lse_c": found.confidence, "lse_d": found.distance}
+                made[line] = {
+                    "lse_c": found.confidence,
+                    "lse_d": found.distance,
+                    "lse_offset_ms": 1000 * found.delay / RATE,
+                }
         return made
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from polydub.errors import EngineError
+from polydub.evaluate.emotion import emotion_scores
 from polydub.evaluate.likeness import centre
 from polydub.evaluate.naturalness import MosPredictor, NotMeasured, load_predictors
 from polydub.evaluate.resegment import deal_words, windows
@@ -23,6 +24,7 @@ from polydub.evaluate.voice_encoder import Ge2eEncoder
 from polydub.media.audio import open_waveform, resample
 from polydub.model import Line, Span, Transcript, Voiceprint, Waveform
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Sound
+from polydub.pipeline.evaluating_judges import load_emotion, load_utmos
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import load, save
 
@@ -75,12 +77,16 @@ class Ears:
         except EngineError as error:
             self.missing.append(NotMeasured("similarity_ge2e", error.message))
         self.predictors, missing = load_predictors()
-        self.missing += missing
+        utmos, no_utmos = load_utmos()
+        self.predictors += [utmos] if utmos is not None else []
+        self.emotion, no_emotion = load_emotion()
+        self.missing += [*missing, *no_utmos, *no_emotion]
 
-    def identity(self) -> list[str]:
-        """By what is measured: part of the key of kept figures."""
-        names = [self.run.engines.identity("voiceprint"), *sorted(self.embedders)]
-        return names + [f"{one.name}@{one.version}" for one in self.predictors]
+    def feelings(self, original: Waveform, take: Waveform) -> dict[str, float]:
+        """How alike two mono 16 kHz sounds are in feeling; nothing without the model."""
+        if self.emotion is None:
+            return {}
+        return emotion_scores(self.emotion.feeling(original), self.emotion.feeling(take))
 
     def prints(self, sound: Waveform) -> dict[str, Voiceprint]:
         """A voiceprint by metric of mono 16 kHz ``sound``; none for too little of it."""
