@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from polydub.bench import history
+from polydub.bench.layouts import corpus_cases
 from polydub.bench.running import BenchOptions, BenchRun, run_suite
 from polydub.bench.suites import folder_cases
 from polydub.engines.fakes import register_fakes
@@ -158,3 +159,33 @@ def test_a_suite_is_dubbed_scored_and_kept_though_a_film_is_broken(
     assert "same" in shown and "better" not in shown
     values = json.loads(printed("compare", "-2", "-1", "--json"))
     assert {x["verdict"] for x in values} == {"same"}
+
+
+def test_a_corpus_is_spoken_anew_in_the_words_that_it_comes_with(tmp_path: Path) -> None:
+    """GRID's shape without alignments: when the sentence is said is found out by listening."""
+    (tmp_path / "grid" / "s1").mkdir(parents=True)
+    write_film(tmp_path / "grid" / "s1" / "bbaf2n.mp4")
+    cases = corpus_cases(tmp_path / "grid", "grid")
+    options = BenchOptions(engines=register_fakes())
+    run = run_suite("grid", cases, tmp_path / "w", options=options)
+    assert run.problems == []
+    (found,) = run.films
+    assert found["pair"] == "en-en" and "der" not in found["values"]
+    (line,) = found["lines"]  # the corpus has one sentence, whatever the recogniser made of it
+    assert line["speaker"] and 0 < line["start"] < line["end"]
+    told = next((tmp_path / "w").rglob("told.csv")).read_text().splitlines()
+    assert told[1].count("bin blue at f two now") == 2  # its own translation
+    assert run_suite("grid", cases, tmp_path / "w", options=options).films == run.films
+
+
+def test_a_corpus_with_references_is_compared_with_them(tmp_path: Path) -> None:
+    pytest.importorskip("sacrebleu")
+    (tmp_path / "subset1").mkdir()
+    write_film(tmp_path / "subset1" / "test_set.1.mp4")
+    (tmp_path / "subset1.de").write_text("Wer sagt das?\n")
+    (tmp_path / "subset1.en").write_text("Who says that?\n")
+    options = BenchOptions(engines=register_fakes())
+    run = run_suite("iwslt", corpus_cases(tmp_path, "iwslt"), tmp_path / "w", options=options)
+    assert run.problems == []
+    (line,) = run.films[0]["lines"]
+    assert run.films[0]["pair"] == "de-en" and 0 <= line["values"]["chrf"] <= 100

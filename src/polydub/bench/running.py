@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from polydub import api
-from polydub.bench.suites import Case
+from polydub.bench.cases import Case
+from polydub.bench.telling import references_file, told_file
 from polydub.errors import Interrupted, PolydubError
 from polydub.evaluate.evaluation import Evaluation
 from polydub.evaluate.truth import FilmTruth
@@ -95,20 +96,34 @@ def _case(
     folder = work / case.truth.name
     folder.mkdir(parents=True, exist_ok=True)
     video = folder / f"{case.truth.name}.{case.target}.mp4"
+    project = folder / f"{case.truth.name}.polydub"
+    told = told_file(case, folder, project, options.engines, on_event)
     wanted = api.DubOptions(
         targets=(case.target,),
+        source_language=case.truth.language if case.told else None,
+        script_from=told,
+        script_target=case.target if told is not None and case.redub else None,
+        redub=case.redub,
         lips=options.lips,
         engines=dict(options.engines),
         takes=options.takes,
         llm_model=options.llm_model,
         subtitles=False,
     )
-    project = folder / f"{case.truth.name}.polydub"
     made = api.dub(
         case.truth.film, wanted, output=video, project=project, overwrite=True, on_event=on_event
     )
-    result = api.evaluate_dub(made.project, language=case.target, on_event=on_event)
-    return result.evaluation, read_script(made.project / "script.json")
+    result = api.evaluate_dub(
+        made.project,
+        language=case.target,
+        reference_translation=references_file(case, folder, read_script(_script_of(made.project))),
+        on_event=on_event,
+    )
+    return result.evaluation, read_script(_script_of(made.project))
+
+
+def _script_of(project: Path) -> Path:
+    return project / "script.json"
 
 
 def _film(case: Case, evaluated: Evaluation, script: Script) -> dict[str, Any]:
@@ -132,7 +147,9 @@ def _film(case: Case, evaluated: Evaluation, script: Script) -> dict[str, Any]:
 
 
 def truth_values(truth: FilmTruth, script: Script) -> dict[str, float]:
-    """``der`` and ``jer`` of a script's lines against the true turns."""
+    """``der`` and ``jer`` of a script's lines against the true turns; nothing without these."""
+    if not truth.turns:
+        return {}
     found = turns_of(script, pause=None if truth.pauses else PAUSE)
     return {
         "der": diarization_errors(truth.turns, found).rate,

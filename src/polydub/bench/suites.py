@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from polydub.bench.cases import Case
 from polydub.errors import InputError
 from polydub.evaluate.truth import FilmTruth, read_truths
 from polydub.model.language import primary
@@ -16,17 +17,9 @@ INTO = {"en": "es"}
 SIZE = (640, 360)
 
 
-@dataclass(frozen=True)
-class Case:
-    """One film to dub into one language."""
-
-    truth: FilmTruth
-    target: str
-
-    @property
-    def name(self) -> str:
-        """``film:en-es``: how the film is called in the history."""
-        return f"{self.truth.name}:{primary(self.truth.language)}-{self.target}"
+def is_annotated(folder: Path) -> bool:
+    """Whether a folder brings films with annotations of its own."""
+    return folder.is_dir() and bool(read_truths(folder))
 
 
 def folder_cases(
@@ -44,7 +37,7 @@ def folder_cases(
         raise InputError(
             f"{folder} holds no films with annotations{' of these names' if only else ''}.",
             hint="Wanted are CLIP.mp4 files and annotations.jsonl, as in Fun-CineForge's data, or "
-            "NAME.json beside NAME.mp4; see docs/evaluation.md.",
+            "NAME.json beside NAME.mp4, or a public corpus; see docs/evaluation.md.",
             code="DUB-E101",
         )
     return [case for truth in truths[:count] for case in _cases(truth, into)]

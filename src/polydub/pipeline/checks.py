@@ -61,7 +61,7 @@ def check_means(run: Run, languages: Iterable[str]) -> None:
 
 def check_other_language(run: Run, targets: Iterable[str]) -> None:
     """Raise ``InputError`` when the script on disk is in one of ``targets`` already."""
-    if run.project.script_path.exists():
+    if run.project.script_path.exists() and not run.options.redub:
         require_other_language(read_script(run.project.script_path).language, targets)
 
 

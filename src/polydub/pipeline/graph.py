@@ -101,7 +101,7 @@ def analyse(run: Run, source: Source) -> Analysis:
         run.engines.release("separate")
         heard = listen(run, source, sound, run.options.source_language)
         if not run.project.script_path.exists():  # else the script says which language it is
-            require_other_language(heard.transcript.language, run.options.targets)
+            require_other_language(heard.transcript.language, run.options.must_differ)
         given = read_given(run.options, source, heard.transcript.language)
         if given:
             voices = given_voices(run, source, sound, given)
@@ -118,7 +118,7 @@ def analyse(run: Run, source: Source) -> Analysis:
         key = _analysis_key(run, source, parts, pins)
     script = _script(run, source, (sound, picture), (heard, voices), (given, pins), key)
     script = settle_script(run, script, key, speakers_given=bool(given.lines))
-    require_other_language(script.language, run.options.targets)
+    require_other_language(script.language, run.options.must_differ)
     report_problems(run, script)
     return Analysis(source, sound, picture, heard.speech, script, key)
 

@@ -48,7 +48,8 @@ class DubOptions:
     ``context`` a sentence about the film for translators that can use it. ``cast`` is a file with
     the voices of a series: its speakers get them, new ones are added to it. ``gate`` names figures
     that every line must reach (``"wer<=0.1,overlap>=0.6"``): a line that does not is said up to
-    eight times, and reported when no take does.
+    eight times, and reported when no take does. ``redub`` allows a target that the film is in
+    already: it is spoken anew, in the words of its script.
     """
 
     targets: tuple[str, ...] = ()
@@ -71,6 +72,7 @@ class DubOptions:
     context: str = ""
     cast: Path | None = None
     gate: str = ""
+    redub: bool = False
 
     def normalised(self) -> DubOptions:
         """The same with canonical language tags. Raises ``InputError`` for values out of range."""
@@ -106,7 +108,8 @@ class DubOptions:
         self._check_gate()
         source = parse_language(self.source_language) if self.source_language else None
         targets = tuple(dict.fromkeys(parse_language(code) for code in self.targets))
-        require_other_language(source, targets)
+        if not self.redub:
+            require_other_language(source, targets)
         spoken = parse_language(self.script_target) if self.script_target else None
         if self.script_from is not None and spoken is None and len(targets) == 1:
             spoken = targets[0]
@@ -145,6 +148,11 @@ class DubOptions:
             return None
         gate = parse_gate(self.gate)
         return lambda scores: not judge_values({"take": scores}, {}, gate).failures
+
+    @property
+    def must_differ(self) -> tuple[str, ...]:
+        """The targets that may not be the film's own language."""
+        return () if self.redub else self.targets
 
     def of_dub(self) -> DubOptions:
         """The same without the files whose content the script holds."""

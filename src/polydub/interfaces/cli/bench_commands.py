@@ -47,6 +47,16 @@ Name = Annotated[
     typer.Option("--name", help="What the run is called; suite and time when not given."),
 ]
 WithLips = Annotated[bool, typer.Option("--lips", help="Make the lips follow as well (slower).")]
+CorpusLayout = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        metavar="NAME",
+        help="The folder is a public corpus as its owners hand it out: grid, v2c, hdtf or iwslt; "
+        "found out when it holds no annotations.",
+        show_default=False,
+    ),
+]
 Run1 = Annotated[str, typer.Argument(metavar="A", help="Name of a run, or -2.")]
 Run2 = Annotated[str, typer.Argument(metavar="B", help="Name of a run, or -1.")]
 
@@ -87,6 +97,7 @@ def simulated(
 @bench_app.command("folder", help=texts.BENCH_FOLDER, epilog=texts.EPILOG)
 def folder(
     clips: ClipFolder,
+    layout: CorpusLayout = None,
     count: MaybeCount = None,
     only: Only = None,
     to: o.MaybeTo = None,
@@ -100,13 +111,23 @@ def folder(
     quiet: o.Quiet = False,
 ) -> None:
     """Run a suite of one's own."""
+    from polydub.bench.layouts import corpus_cases, layout_of, named
     from polydub.bench.running import BenchOptions
-    from polydub.bench.suites import folder_cases
+    from polydub.bench.suites import folder_cases, is_annotated
 
-    cases = folder_cases(clips, into=o.split_targets(to or ()), only=only or (), count=count)
+    targets, names = o.split_targets(to or ()), only or ()
+    if layout is None and not is_annotated(clips):
+        layout = layout_of(clips)
+    if layout is None:
+        cases, suite = folder_cases(clips, into=targets, only=names, count=count), ""
+    else:
+        suite = named(layout).name
+        cases = corpus_cases(clips, suite, into=targets, only=names, count=count)
     options = BenchOptions(lips, o.parse_engines(engine or ()), takes, llm_model)
-    suite = clips.resolve().name
-    _run(suite, cases, (work, name, options), json_lines=json_lines, quiet=quiet)
+    how = (work, name, options)
+    _run(suite or clips.resolve().name, cases, how, json_lines=json_lines, quiet=quiet)
+    if suite and not (json_lines or quiet):
+        _say_protocol(suite)
 
 
 @bench_app.command(
@@ -209,6 +230,18 @@ def _show(console: Console, run: BenchRun, path: Path) -> None:
     for problem in run.problems:
         console.print(f"[red]failed[/] {escape(problem)}", soft_wrap=True)
     console.print(f"Run [bold]{escape(run.name)}[/] is in {escape(near(path))}", soft_wrap=True)
+
+
+def _say_protocol(suite: str) -> None:
+    """How the figures of a corpus are to be understood beside those of its literature."""
+    from polydub.bench.layouts import named
+    from polydub.evaluate.metrics import METRICS
+
+    layout = named(suite)
+    figures = ", ".join(METRICS[name].title for name in layout.figures)
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(layout.title)}[/]: {escape(layout.protocol)}", soft_wrap=True)
+    console.print(f"[dim]Its literature reports: {escape(figures)}.[/]", soft_wrap=True)
 
 
 def _table(found: list[Difference]) -> Table:

@@ -181,6 +181,11 @@ Spanish, all others into English, unless --to says otherwise.
 All clips: `polydub bench folder clips/`
 
 Some, into French: `polydub bench folder clips/ --only en_dialogue --to fr`
+
+A public corpus that you have (grid, v2c, hdtf, iwslt): `polydub bench folder GRID/ --layout grid`
+
+GRID and V2C-Animation are spoken anew in English, in the words that they come with; HDTF is dubbed
+into Spanish, the German of the IWSLT dubbing track into English.
 """
 
 BENCH_COMPARE = """Compare two runs of a suite: what changed, and what is noise.
