@@ -167,6 +167,31 @@ def test_lines_that_a_gate_stops_are_said_again_and_reported(
         api.render(project, {"gate": "lip_sync>=0.2"})
 
 
+def test_a_line_that_a_gate_stops_may_be_said_in_other_words(tmp_path: Path) -> None:
+    """The fake recogniser hears "word1" in every take: a wording of that word has no errors."""
+    film = write_film(tmp_path / "talk.mp4")
+    project = api.analyze(film, api.DubOptions(targets=("es",), engines=register_fakes()))
+    script = json.loads(project.script_path.read_text())
+    first = script["lines"][0]["translations"]["es"]
+    before, first["alternatives"] = first["text"], ["word1"]
+    project.script_path.write_text(json.dumps(script))
+    made = api.render(project.root, {"gate": "wer<=0.1"})
+    (output,) = made.outputs
+    assert {text[:4] for text in output.gate} == {"L002", "L003"}
+    report = json.loads(output.report_json.read_text())
+    assert report["lines"][0]["line"]["translations"]["es"]["text"] == "word1"
+    assert report["lines"][0]["scores"]["wer"] == 0
+    (why,) = (x for x in report["decisions"] if x["unit"] == "L001" and x["stage"] == "speak")
+    assert before in why["reason"] and why["kind"] == "fallback"
+    kept = json.loads(project.script_path.read_text())["lines"][0]["translations"]["es"]
+    assert kept["text"] == "word1" and before in kept["alternatives"]
+    assert "word1" in output.video.with_suffix(".srt").read_text().splitlines()
+    page = output.report.read_text()
+    assert "said in another wording" in page
+    again = api.render(project.root, {"gate": "wer<=0.1"}).outputs[0]
+    assert json.loads(again.report_json.read_text())["lines"] == report["lines"]
+
+
 def test_a_film_in_which_nobody_speaks_has_an_evaluation_all_the_same(tmp_path: Path) -> None:
     film = write_film(tmp_path / "quiet.mp4", (Beat(2.0, "A", "-"),))
     made = api.dub(film, api.DubOptions(targets=("es",), engines=register_fakes()))

@@ -47,6 +47,7 @@ from polydub.pipeline.outputs import is_current, is_untouched, record_output, re
 from polydub.pipeline.picture import Lips, PieceCache, render_lips, said_takes
 from polydub.pipeline.pinning import project_pins
 from polydub.pipeline.reporting import build_report, line_clips, write_report
+from polydub.pipeline.rewording import meet_gate
 from polydub.pipeline.run import Run
 from polydub.pipeline.scenes import scene_profiles, speak_scenes
 from polydub.pipeline.scripting import build_script, make_thumbnails, report_problems
@@ -213,7 +214,11 @@ def _by_line(
     maker = TakeMaker(run, language, choices, profiles, cues)
     script = choose_texts(run, script, maker, language)
     keep_script(run, script, run.project.state.analysis_key)
-    return script, profiles, speak_lines(run, script, maker, language)
+    spoken = speak_lines(run, script, maker, language)
+    chosen, spoken = meet_gate(run, script, maker, profiles, language, spoken)
+    if chosen is not script:
+        keep_script(run, chosen, run.project.state.analysis_key)
+    return chosen, profiles, spoken
 
 
 def _by_scene(

@@ -32,7 +32,7 @@ def choose_texts(run: Run, script: Script, maker: TakeMaker, language: str) -> S
     )
     return script.with_lines(
         tuple(
-            _reworded(line, language, wordings[line.id][chosen[line.id]].text)
+            reworded(line, language, wordings[line.id][chosen[line.id]].text)
             if line.id in chosen
             else line
             for line in script.lines
@@ -52,14 +52,14 @@ def _measured(maker: TakeMaker, line: Line, language: str) -> list[Wording]:
     found = []
     for text in offered(line.translations[language]):
         try:
-            seconds = maker.length(_reworded(line, language, text))[0].seconds
+            seconds = maker.length(reworded(line, language, text))[0].seconds
         except EngineError:  # what cannot be said is no choice
             continue
         found.append(Wording(text, seconds))
     return found
 
 
-def _reworded(line: Line, language: str, text: str) -> Line:
+def reworded(line: Line, language: str, text: str) -> Line:
     """The line with another of the machine's wordings, which stays the machine's."""
     made = line.translations[language]
     if text == made.text:
