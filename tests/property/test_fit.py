@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polydub.model import Line, Placement, Span
-from polydub.stages.fit import FitOptions, fit_lines, place, talked_over
+from polydub.stages.fit import FitOptions, find_slots, fit_line, fit_lines, place, talked_over
 
 MS = st.integers(0, 60_000).map(lambda n: Fraction(n, 1000))
 
@@ -99,6 +99,35 @@ def test_who_can_spare_the_time_waits_for_another_to_end() -> None:
     hurried = natural | {"L2": Fraction("2.3"), "L3": Fraction(1)}  # no time to spare
     third = Line("L3", "S2", Span.of(4, 5), "text")
     assert fit_lines([first, second, third], hurried, Fraction(10))["L2"].start == 2
+
+
+@given(films())
+def test_nobody_talks_over_another_while_silence_and_haste_suffice(film) -> None:
+    """A take that could be said beside everybody else at a comfortable rate is."""
+    lines, natural, duration = film
+    options = FitOptions()
+    for slot in find_slots([x for x in lines if x.id in natural], duration, options):
+        fit = fit_line(slot, natural[slot.line], options)
+        if natural[slot.line] / Fraction(options.max_speed) > slot.quiet.duration:
+            assert fit.over > 0 or fit.speed > options.max_speed
+            continue
+        assert fit.over == 0 and fit.speed <= options.max_speed + 1e-9
+        assert slot.quiet.start <= fit.start
+        assert fit.start + fit.room <= max(slot.quiet.end, slot.span.end) + options.touch
+
+
+def test_silence_before_is_borrowed_before_another_is_talked_over() -> None:
+    first = Line("L1", "S1", Span.of(1, 3), "x")
+    second = Line("L2", "S2", Span.of(3, 5), "y")
+    natural = {"L1": Fraction("2.88"), "L2": Fraction("1.5")}  # 2.4 s at 1.2 x
+    fits = fit_lines([first, second], natural, Fraction(10))
+    assert float(fits["L1"].start) == pytest.approx(0.6) and fits["L1"].over == 0
+    assert fits["L1"].notes == ("starts early",)
+    before = Line("L0", "S2", Span.of(0, "0.8"), "z")  # and not over whoever speaks before it
+    fits = fit_lines([before, first, second], natural | {"L0": Fraction("0.8")}, Fraction(10))
+    assert fits["L1"].start == Fraction("0.8")
+    assert float(fits["L1"].over) == pytest.approx(0.2)
+    assert float(fits["L2"].start) == pytest.approx(3.2)  # who can spare the time waits
 
 
 def test_who_talked_over_another_still_does() -> None:

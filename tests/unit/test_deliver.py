@@ -158,7 +158,7 @@ def test_a_whisper_is_breathed_and_a_shout_is_raised() -> None:
     whisper = replace(plain, effort="whisper", confidence=0.0)
     told = deliver(whisper, take, voice_hz=120.0, seconds=3.0, language="es")
     assert told is not None
-    assert told.breath == 0.6
+    assert told.breath == 1.0
     assert np.isnan(told.pitch).all()
     assert told.gain.mean() < -3
     shout = deliver(

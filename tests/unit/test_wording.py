@@ -64,6 +64,14 @@ def test_two_lines_of_one_speaker_keep_their_pace() -> None:
     assert (alone["L2"], after["L2"], other["L2"]) == (1, 0, 1)
 
 
+def test_a_shorter_wording_is_better_than_talking_over_another() -> None:
+    lines = [line("L1", 0, 2), line("L2", 2, 4, speaker="S2")]
+    offer = {"L1": wordings(3.4, 2.4, letters=(50, 36))}
+    assert choose_wordings(lines, offer, FILM) == {"L1": 1}
+    alone = {"L1": wordings(2.6, 2.4, letters=(50, 36))}
+    assert choose_wordings(lines[:1], alone, FILM) == {"L1": 0}  # nobody is disturbed
+
+
 def test_lines_without_wordings_are_left_alone() -> None:
     assert choose_wordings([line("L1", 0, 1)], {}, FILM) == {}
     assert choose_wordings([line("L1", 0, 1)], {"L1": []}, FILM) == {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from polydub.errors import EngineError
-from polydub.model import Line, Script, Translation
+from polydub.model import Decision, Line, Script, Translation
 from polydub.pipeline.run import Run
 from polydub.pipeline.takes import TakeMaker
 from polydub.pipeline.translating import origin_with
@@ -30,6 +31,9 @@ def choose_texts(run: Run, script: Script, maker: TakeMaker, language: str) -> S
         script.duration,
         fit=FitOptions(max_speed=run.options.max_speed),
     )
+    for line in script.lines:
+        if chosen.get(line.id, 0):
+            run.decide(_told(line, wordings[line.id], chosen[line.id]))
     return script.with_lines(
         tuple(
             reworded(line, language, wordings[line.id][chosen[line.id]].text)
@@ -38,6 +42,13 @@ def choose_texts(run: Run, script: Script, maker: TakeMaker, language: str) -> S
             for line in script.lines
         )
     )
+
+
+def _told(line: Line, wordings: Sequence[Wording], number: int) -> Decision:
+    """What the report says of a line that is not spoken in its most faithful wording."""
+    full, said = wordings[0], wordings[number]
+    how = "fewer words, to fit its moment" if said.seconds < full.seconds else "more words"
+    return Decision("fit", line.id, "fallback", f"said in {how}; in full: {full.text}", line.span)
 
 
 def offered(translation: Translation | None) -> tuple[str, ...]:

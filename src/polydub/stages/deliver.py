@@ -25,7 +25,7 @@ from polydub.model.language import primary
 
 Floats = npt.NDArray[np.float64]
 
-VERSION = "2"
+VERSION = "3"
 """Part of the key of every take that is delivered: raise it when the curves change."""
 
 TONAL = frozenset({"zh", "yue", "nan", "wuu", "hak", "vi", "th", "lo", "my", "pa", "yo", "ig"})
@@ -60,7 +60,7 @@ class DeliverOptions:
     steep: float = 60.0
     question: float = 3.0
     ending: float = 0.3
-    breath: float = 0.6
+    breath: float = 1.0
     whisper_db: float = -4.0
     shout_db: float = 3.0
     shout_st: float = 2.0

@@ -7,8 +7,10 @@ Rules, in this order (human dubbers protect naturalness first: Brannon et al., T
 a little later when somebody else's take before it runs over, where nobody talked over anybody.
 3. Speech is sped up to ``max_speed`` at most, and slowed to ``min_speed`` at most to cover the
 line. 4. It may run past the line's end, into silence, before it is sped up beyond comfort.
-5. What still does not fit is sped up to ``hard_speed``, and reported.
-6. What does not fit even then is not spoken: the original passes through, and the report says so.
+5. Nobody talks over another speaker who was not talked over before, as long as the silence around
+the line and ``max_speed`` suffice; what is left over is kept small by both, and reported.
+6. What still does not fit is sped up to ``hard_speed``, and reported.
+7. What does not fit even then is not spoken: the original passes through, and the report says so.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ class FitOptions:
 
     ``rest`` is the silence kept before the same speaker's next line, ``overrun`` how far a take may
     comfortably pass its line's end, ``early`` how much earlier it may start when it must, ``late``
-    how much later it may start when another speaker's take before it is not over yet.
+    how much later it may start when another speaker's take before it is not over yet. ``touch`` is
+    by how much a take that was to end before another speaker begins may turn out longer.
     """
 
     min_speed: float = 0.85
@@ -36,6 +39,7 @@ class FitOptions:
     overrun: Fraction = Fraction(6, 10)
     early: Fraction = Fraction(1, 2)
     late: Fraction = Fraction(1, 5)
+    touch: Fraction = Fraction(5, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Slot:
 
     ``earliest`` and ``latest`` are hard limits set by the same speaker's neighbours and the film;
     ``soft_end`` is where the take should end so that it does not run into anybody's next line.
+    From ``quiet_from`` to ``quiet_until`` nobody else speaks who is not talked over by the line
+    itself; without them these are ``earliest`` and ``latest``.
     """
 
     line: str
@@ -52,13 +58,26 @@ class Slot:
     earliest: Fraction
     latest: Fraction
     soft_end: Fraction
+    quiet_from: Fraction | None = None
+    quiet_until: Fraction | None = None
+
+    @property
+    def quiet(self) -> Span:
+        """Where the take disturbs nobody; it holds the line as far as the hard limits do."""
+        first = self.earliest if self.quiet_from is None else self.quiet_from
+        last = self.latest if self.quiet_until is None else self.quiet_until
+        return Span(
+            min(self.span.start, max(first, self.earliest)),
+            max(self.span.start, min(last, self.latest)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """How one line is to be spoken: rate, first moment, and the longest duration it may have.
 
-    ``fits`` is false when no allowed rate is enough: the line then keeps its original sound.
+    ``over`` are the seconds for which it will talk over another speaker who was not talked over in
+    the film. ``fits`` is false when no allowed rate is enough: the line keeps its original sound.
     """
 
     line: str
@@ -67,6 +86,7 @@ class Fit:
     room: Fraction
     notes: tuple[str, ...] = ()
     fits: bool = True
+    over: Fraction = Fraction(0)
 
 
 def find_slots(
@@ -87,20 +107,23 @@ def find_slots(
         latest = max(start, latest)
         soft = min(latest, end + options.overrun, max(end, next_any))
         slot = Slot(line.id, line.speaker, Span(start, end), start, latest, max(start, soft))
-        slots.append(slot)
+        slots.append(replace(slot, quiet_until=max(end, next_any)))
         next_own[line.speaker] = start
         next_any = start
     return _with_earliest(tuple(reversed(slots)), options)
 
 
 def _with_earliest(slots: tuple[Slot, ...], options: FitOptions) -> tuple[Slot, ...]:
-    """Fill ``earliest``: a take may start early only into its speaker's own silence."""
+    """Fill ``earliest`` and ``quiet_from``: a take may start early only into its speaker's own
+    silence, and should only into everybody's."""
     previous: dict[str, Fraction] = {}
     filled = []
     for slot in slots:
+        start = slot.span.start
         free = previous.get(slot.speaker, Fraction(0) - options.rest) + options.rest
-        earliest = max(free, slot.span.start - options.early)
-        filled.append(replace(slot, earliest=min(slot.span.start, earliest)))
+        earliest = min(start, max(free, start - options.early))
+        quiet = min(start, max([earliest, *previous.values()]))
+        filled.append(replace(slot, earliest=earliest, quiet_from=quiet))
         previous[slot.speaker] = max(previous.get(slot.speaker, Fraction(0)), slot.span.end)
     return tuple(filled)
 
@@ -111,15 +134,20 @@ def fit_line(slot: Slot, natural: Fraction, options: FitOptions | None = None) -
     start = slot.span.start
     own = min(slot.span.end, slot.latest) - start
     soft = max(own, slot.soft_end - start)
-    room = slot.latest - start
     comfort = natural / Fraction(options.max_speed)
+    quiet = slot.quiet
+    room = min(slot.latest, quiet.end + options.touch) - start
     if natural <= own:
         return Fit(slot.line, max(options.min_speed, float(natural / own)), start, room)
     if comfort <= soft:
         target = own if comfort <= own else soft
         return Fit(slot.line, max(1.0, float(natural / target)), start, room)
-    if comfort <= room:
-        return Fit(slot.line, options.max_speed, start, room)
+    if comfort <= slot.latest - quiet.start:
+        first = max(quiet.start, min(start, quiet.end - comfort))
+        over = max(Fraction(0), first + comfort - quiet.end)
+        notes = ("starts early",) if first < start else ()
+        room = slot.latest - first if over else room + start - first
+        return Fit(slot.line, options.max_speed, first, room, notes, over=over)
     return _fit_tight(slot, natural, comfort, options)
 
 
@@ -127,14 +155,15 @@ def _fit_tight(slot: Slot, natural: Fraction, comfort: Fraction, options: FitOpt
     start = max(slot.earliest, min(slot.span.start, slot.latest - comfort))
     room = slot.latest - start
     notes = ["starts early"] if start < slot.span.start else []
+    over = max(Fraction(0), min(comfort, room) - slot.quiet.duration)
     if comfort <= room:
-        return Fit(slot.line, options.max_speed, start, room, tuple(notes))
+        return Fit(slot.line, options.max_speed, start, room, tuple(notes), over=over)
     speed = float(natural / room) if room > 0 else float("inf")
     if speed > options.hard_speed:
         notes.append(f"does not fit: would need {options.hard_speed:g}x or more")
         return Fit(slot.line, options.hard_speed, start, room, tuple(notes), fits=False)
     notes.append(f"sped up {speed:.2f}x, beyond the {options.max_speed:g}x limit")
-    return Fit(slot.line, speed, start, room, tuple(notes))
+    return Fit(slot.line, speed, start, room, tuple(notes), over=over)
 
 
 def fit_lines(
@@ -155,7 +184,8 @@ def fit_lines(
     fits: dict[str, Fit] = {}
     for slot in find_slots([x for x in lines if x.id in natural], duration, options):
         free = min(busy.get(slot.speaker, slot.earliest), slot.span.start)
-        slot = replace(slot, earliest=max(slot.earliest, free))
+        quiet = min(slot.span.start, max([slot.quiet.start, *_ends(slot, planned)]))
+        slot = replace(slot, earliest=max(slot.earliest, free), quiet_from=quiet)
         fit = _after_others(slot, natural[slot.line], planned, options)
         before = last.get(slot.speaker)
         if before is not None:
@@ -186,7 +216,7 @@ def _after_others(
     """
     fit = fit_line(slot, natural, options)
     start = slot.span.start
-    ends = [e for s, e in before if s.speaker != slot.speaker and s.span.end <= start < e]
+    ends = [end for end in _ends(slot, before) if start < end]
     if not ends or fit.start < start or fit.speed > options.max_speed:
         return fit
     late = min(start + options.late, max(ends))
@@ -194,7 +224,14 @@ def _after_others(
         return fit
     moved = replace(slot, span=Span(late, slot.span.end), earliest=late)
     later = fit_line(moved, natural, options)
-    return later if later.speed <= options.max_speed and later.fits else fit
+    comfortable = later.speed <= options.max_speed and later.fits and later.over <= fit.over
+    return later if comfortable else fit
+
+
+def _ends(slot: Slot, before: Sequence[tuple[Slot, Fraction]]) -> list[Fraction]:
+    """Where the takes ``before`` end whose lines were others' and over when this one begins."""
+    start, own = slot.span.start, slot.speaker
+    return [end for one, end in before if one.speaker != own and one.span.end <= start]
 
 
 def _ending_by(fit: Fit, time: Fraction) -> Fit:
@@ -214,7 +251,7 @@ def place(fit: Fit, seconds: Fraction, natural: Fraction) -> Placement:
 
 
 def talked_over(
-    lines: Sequence[Line], placements: Mapping[str, Placement], least: Fraction = Fraction(3, 10)
+    lines: Sequence[Line], placements: Mapping[str, Placement], least: Fraction = Fraction(1, 10)
 ) -> tuple[Decision, ...]:
     """Warnings for takes that talk over another speaker's take ``least`` seconds more than the
     source lines did: the translation is too long for the moment that it has."""

@@ -1,98 +1,18 @@
 """A translation without the words that a hurried speaker drops first. Pure.
 
-Openers (*well,*), tags (*, right?*) and words of degree (*really*) go without a model and without
-another meaning; what carries one (negations, names, numbers, greetings) is never touched.
+Openers (*well,*), tags (*, right?*), words of degree (*really*) and of address (*, sir*) go without
+a model and without another meaning, and long forms give way to short ones; what carries a meaning
+(negations, names, numbers, greetings) is never touched. The words of each language are in
+:mod:`polydub.stages.loose_words`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from polydub.model.language import is_spaced, primary
-
-
-@dataclass(frozen=True, slots=True)
-class Loose:
-    """Words of one language that may go, as alternatives of a regular expression.
-
-    ``openers`` stand before a comma or alone, ``tags`` are questions at the end, ``degrees`` stand
-    anywhere but after a ``negation``; ``links`` are ``(pattern, replacement)``.
-    """
-
-    openers: str
-    tags: str
-    degrees: str
-    negations: str = ""
-    links: tuple[tuple[str, str], ...] = ()
-
-
-LOOSE: dict[str, Loose] = {
-    "en": Loose(
-        openers="well|so|look|listen|hey|oh|um+|uh+|er|okay|ok|now|anyway|you know|i mean|you see",
-        tags="right|okay|ok|huh|eh|you know|isn't it|don't you|aren't you|don't you think|yeah",
-        degrees="really|very|just|actually|simply|basically|honestly|literally|certainly"
-        "|definitely|totally|absolutely|of course",
-        negations="not|n't|never|no|is",
-        links=(
-            (
-                r"\b(know|think|say|said|sure|believe|hope|feel|guess|bet|heard|means?) that\b",
-                r"\1",
-            ),
-            (r"\b[Ii]n order to\b", "to"),
-            (r"\b(I|you|we|they|he|she|it) will\b(?=\s\w)", r"\1'll"),
-            (r"\b(do|does|did|is|are|was|were|have|has|had|would|should|could) not\b", r"\1n't"),
-            (r"\bI am\b(?=\s\w)", "I'm"),
-            (r"\b([Ii]t|[Hh]e|[Ss]he|[Tt]hat|[Tt]here) is\b(?=\s\w)", r"\1's"),
-            (r"\b([Yy]ou|[Ww]e|[Tt]hey) are\b(?=\s\w)", r"\1're"),
-            (r"\b(I|[Yy]ou|[Ww]e|[Tt]hey) have\b(?=\s\w+(?:ed|en|een)\b)", r"\1've"),
-        ),
-    ),
-    "es": Loose(
-        openers="bueno|pues|oye|oiga|mira|mire|vale|eh+|ah|oh|um+|ehm|entonces|sabes|verás",
-        tags="verdad|no|vale|eh|cierto|no es así|no crees|sabes",
-        degrees="realmente|verdaderamente|simplemente|muy|en realidad|de verdad|por supuesto"
-        "|ciertamente|absolutamente|totalmente",
-        negations="no|nunca|ni|es|qué",
-        links=(
-            (r"\b([Ss])olamente\b", r"\1olo"),
-            (r"\bcon el fin de\b", "para"),
-            (r"\b(?:[Yy]o|[Tt]ú) (?=\w+(?:o|as|es|é|aste|iste)\b)(?!o |no |sol|mism)", ""),
-        ),
-    ),
-    "fr": Loose(
-        openers="eh bien|ben|bon|alors|écoute|écoutez|regarde|tu sais|vous savez|oh|ah|euh|hé|hum",
-        tags="non|n'est-ce pas|hein|pas vrai|d'accord|tu sais",
-        degrees="vraiment|très|simplement|en fait|bien sûr|quand même|absolument|totalement",
-        negations="pas|jamais|plus|c'est",
-    ),
-    "it": Loose(
-        openers="beh|allora|senti|senta|guarda|sai|ehi|oh|ah|uhm|ecco|va bene",
-        tags="vero|no|giusto|eh|non è vero|va bene",
-        degrees="davvero|veramente|in realtà|semplicemente|certamente|assolutamente",
-        negations="non|mai|è",
-    ),
-    "pt": Loose(
-        openers="bem|bom|então|olha|olhe|sabe|ei|ah|oh|hum|certo",
-        tags="não é|né|certo|não|sabe|tá",
-        degrees="realmente|na verdade|simplesmente|certamente|totalmente",
-        negations="não|nunca|nem|é",
-    ),
-    "de": Loose(
-        openers="also|naja|na ja|hör mal|schau|weißt du|ach|oh|äh|hey|nun",
-        tags="oder|nicht wahr|nicht|ja|weißt du|okay",
-        degrees="wirklich|sehr|eigentlich|natürlich|absolut",
-        negations="nicht|nie|kein|keine|ist",
-    ),
-    "zh": Loose(
-        openers="嗯|呃|哎|啊|哦|那么|好吧|其实|你看|听着|那个",
-        tags="对吧|是吧|对不对|是不是|好吗|行吗|不是吗",
-        degrees="其实|真的|非常|确实|当然|简直|实在|完全",
-        negations="不|没|别|是",
-    ),
-}
-"""Primary language -> what a hurried speaker drops."""
+from polydub.stages.loose_words import LOOSE, Loose
 
 
 def trimmed(text: str, language: str) -> tuple[str, ...]:
@@ -103,18 +23,33 @@ def trimmed(text: str, language: str) -> tuple[str, ...]:
     tag, (opener, degree) = _tag(loose), _words(primary(language))
     steps: list[str] = []
     now = text.strip()
-    for pattern, replacement in loose.links:
-        now = re.sub(pattern, replacement, now)
     for made in (
-        now,
+        now := _replaced(now, loose.links),
         now := opener.sub(r"\1", now),
         now := _untagged(tag, now),
         now := degree.sub("", now),
+        now := _unaddressed(now, loose),
+        _replaced(now, loose.lean),
     ):
         tidy = _tidy(made, text)
         if tidy and tidy not in (text.strip(), *steps):
             steps.append(tidy)
     return tuple(steps)
+
+
+def _replaced(text: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for pattern, replacement in rules:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def _unaddressed(text: str, loose: Loose) -> str:
+    """Without a word of address between commas, or between a comma and the end."""
+    if not loose.address:
+        return text
+    said = rf"(?:{loose.address})"
+    text = re.sub(rf"[,，]\s?{said}(?=\s?[,，.。!！?？…])", "", text, flags=re.IGNORECASE)
+    return re.sub(rf"^([¡¿]?){said}[,，]\s?", r"\1", text, flags=re.IGNORECASE)
 
 
 def is_opener(word: str, language: str) -> bool:
@@ -149,7 +84,9 @@ def _tag(loose: Loose) -> re.Pattern[str]:
 
 def _untagged(tag: re.Pattern[str], text: str) -> str:
     made = tag.sub(lambda match: match[1] + ("。" if text[-1] == "？" else "."), text)
-    return text if made.count("¿") > made.count("?") else made  # the tag closed the question itself
+    if made.count("¿") > made.count("?"):  # the tag closed the question itself
+        return tag.sub(r"\1?", text)
+    return made
 
 
 def _tidy(text: str, original: str) -> str:
