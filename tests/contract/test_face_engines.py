@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from polydub.engines import registry
-from polydub.engines.faces.mediapipe import _native_stderr_silenced
+from polydub.engines.native import native_stderr_silenced
 from polydub.engines.protocols import FaceFinder, FaceIdentifier, ShotDetector
 from polydub.errors import EngineError
 from polydub.model import Image, Shot, Span
@@ -175,7 +175,7 @@ def test_the_native_library_is_quiet() -> None:
 
 
 def test_only_the_native_messages_are_kept_back(capfd: pytest.CaptureFixture[str]) -> None:
-    with _native_stderr_silenced():
+    with native_stderr_silenced():
         os.write(2, b"W0000 00:00:1 graph.cc:1] noise\nfinding cuts: started\n")
         os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
         assert capfd.readouterr().err == ""

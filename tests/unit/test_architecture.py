@@ -51,7 +51,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 }
 """Package -> what of polydub it may import: one way only."""
 
-SHARED_ENGINE_MODULES = ("protocols", "weights", "weights_table", "weights_hub", "registry")
+SHARED_ENGINE_MODULES = (
+    *("protocols", "weights", "weights_table", "weights_hub", "registry", "native"),
+)
 
 
 def module_of(path: Path) -> str:

@@ -10,18 +10,13 @@ error stream while graphs start; that is sifted for just these moments.
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from polydub.engines.native import native_stderr_silenced, quiet_environment
 from polydub.engines.protocols import Capabilities
 from polydub.errors import EngineError
 from polydub.model import Box, Detection, Image, Landmarks
@@ -39,9 +34,6 @@ MESH_SCORE = 0.3
 MESH_POINTS = 478
 LEAST_BOX = 8.0  # pixels
 
-NATIVE = re.compile(rb"[IWEF]\d{4} |WARNING: All log messages before|INFO: Created TensorFlow")
-"""How lines of the library's log begin."""
-
 
 class MediaPipeFaces:
     """Face finder. Not safe for use by several threads at once; ``close`` frees the graphs."""
@@ -58,9 +50,8 @@ class MediaPipeFaces:
     )
 
     def __init__(self) -> None:
-        os.environ.setdefault("GLOG_minloglevel", "3")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _native_stderr_silenced():
+        quiet_environment()
+        with native_stderr_silenced():
             import cv2
             from mediapipe.python.solutions import face_detection, face_mesh
 
@@ -133,7 +124,7 @@ class MediaPipeFaces:
         if self._mesh_spoke:
             result = _run(self._mesh, crop)
         else:  # its last message comes with the first face
-            with _native_stderr_silenced():
+            with native_stderr_silenced():
                 result = _run(self._mesh, crop)
         if not result.multi_face_landmarks:
             return None
@@ -232,24 +223,3 @@ def _same_face(a: Box, b: Box) -> bool:
 def _scaled(detection: Detection, scale: float) -> Detection:
     left, top, right, bottom = (value * scale for value in detection.box)
     return Detection((left, top, right, bottom), detection.score)
-
-
-@contextmanager
-def _native_stderr_silenced() -> Iterator[None]:
-    """Keep the library's messages off standard error meanwhile; what others write comes after."""
-    try:
-        sys.stderr.flush()
-        saved = os.dup(2)
-    except (OSError, AttributeError, ValueError):  # no standard error stream: nothing to silence
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            held.seek(0)
-            kept = b"".join(line for line in held if not NATIVE.match(line))
-            with os.fdopen(saved, "wb") as stream:
-                stream.write(kept)

@@ -16,9 +16,12 @@ from polydub.engines.lips.appearance import Look, cavity_penalty, look
 from polydub.engines.lips.choose import MouthStates
 from polydub.engines.lips.geometry import OUTER_LIPS, Floats, Ints, TrackGeometry
 from polydub.engines.lips.mapping import MouthRange
+from polydub.engines.lips.occlusion import HandFinder
+from polydub.engines.lips.watch import Watch
 from polydub.engines.protocols import FrameReader
 from polydub.model import Image
 
+HIDDEN = 0.02  # share of the mouth that may be covered in an exemplar
 RUN = 8  # frames: exemplars are kept in runs so that natural motion can be replayed
 _REACH_X, _REACH_Y = 0.85, 0.85  # IOD around the lips that a crop keeps
 _MAX_ZOOM = 1.5  # a crop is stored at most this much larger than it is shown
@@ -148,9 +151,11 @@ class BankBuilder:
     ``surfaces`` maps a source frame of the target track to its light ``[6]`` and sharpness.
     """
 
-    def __init__(self, geometries: Sequence[TrackGeometry], target: int) -> None:
+    def __init__(self, geometries: Sequence[TrackGeometry], target: int, hands: HandFinder) -> None:
         self._geometries = geometries
         self._target = target
+        self._watches = {target: Watch(geometries[target], hands)}
+        self._hands = hands
         self._iod = float(np.median(geometries[target].iod))
         self._kept: dict[Pick, tuple[Exemplar, Look]] = {}
         self.surfaces: dict[int, tuple[Floats, float]] = {}
@@ -166,9 +171,22 @@ class BankBuilder:
         for first, last in _stretches(needed):
             for index, image in read(first, last):
                 for pick in wanted.get(index, ()):
+                    self._watch(pick.track).see(pick.row, image)
                     self._keep(pick, image)
                 if index in lit:
+                    row = index - self._geometries[self._target].first
+                    self._watch(self._target).see(row, image)
                     self._surface(index, image)
+
+    def _watch(self, track: int) -> Watch:
+        if track not in self._watches:
+            self._watches[track] = Watch(self._geometries[track], self._hands)
+        return self._watches[track]
+
+    @property
+    def watch(self) -> Watch:
+        """What was seen in front of the mouth in the target track."""
+        return self._watches[self._target]
 
     def _surface(self, index: int, image: Image) -> None:
         row = index - self._geometries[self._target].first
@@ -191,7 +209,9 @@ class BankBuilder:
 
     def build(self, mouth: MouthRange) -> Bank | None:
         """The bank of all frames that could be read; ``None`` when there is none."""
-        picks = sorted(self._kept, key=lambda pick: (pick.track, pick.row))
+        hidden = {track: watch.hidden() for track, watch in self._watches.items()}
+        free = [pick for pick in self._kept if hidden[pick.track][pick.row] <= HIDDEN]
+        picks = sorted(free, key=lambda pick: (pick.track, pick.row))
         if not picks:
             return None
         place = {pick: index for index, pick in enumerate(picks)}

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from polydub.engines.lips.bank import Bank
 from polydub.engines.lips.gates import FAILED, MIN_STRENGTH, NO_LANDMARKS, POOR, UNREADABLE
+from polydub.engines.lips.geometry import Floats
 from polydub.engines.lips.options import ExemplarOptions
 from polydub.engines.lips.stretch import StretchPlan
 from polydub.engines.lips.synthesis import Draft, FrameSynthesizer, layers
+from polydub.engines.lips.watch import Watch
 from polydub.engines.protocols import FrameReader, LipOutcome, LipSpan, Patch
 from polydub.errors import EngineError, InputError
 from polydub.model import Image
@@ -38,6 +40,7 @@ class Drawing:
     first: int
     inside: npt.NDArray[np.bool_]
     pool: ThreadPoolExecutor
+    watch: Watch
 
     def span(self, span: LipSpan, track_first: int, read: FrameReader) -> LipOutcome:
         """The outcome of one span of the stretch; its track begins at frame ``track_first``."""
@@ -46,7 +49,7 @@ class Drawing:
         drawable = [at for at in part if self.inside[at] and plan.strength[at] >= MIN_STRENGTH]
         for at in sorted(set(part) - set(drawable)):
             skipped[plan.reasons[at] if self.inside[at] else NO_LANDMARKS] += 1
-        work = _Work(self, track_first)
+        work = _Work(self, track_first, self.watch.near())
         try:
             for index, image in self._pictures(drawable, read):
                 work.take(index - self.first, image)
@@ -113,6 +116,7 @@ class _Work:
 
     drawing: Drawing
     track_first: int
+    near: npt.NDArray[np.bool_]
     patches: list[Patch] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
     taken: int = 0
@@ -123,7 +127,9 @@ class _Work:
     def take(self, at: int, image: Image) -> None:
         """Start row ``at`` of the plan, and finish what has waited long enough."""
         self.taken += 1
-        self._waiting.append((at, self.drawing.pool.submit(self._draft, at, image)))
+        row = at + self.drawing.first - self.track_first
+        hands = self.drawing.watch.hands(row, image) if self.near[row] else []
+        self._waiting.append((at, self.drawing.pool.submit(self._draft, at, image, hands)))
         while len(self._waiting) > _AHEAD:
             self._finish_one()
 
@@ -132,14 +138,14 @@ class _Work:
         while self._waiting:
             self._finish_one()
 
-    def _draft(self, at: int, image: Image) -> Draft | None:
+    def _draft(self, at: int, image: Image, hands: list[Floats]) -> Draft | None:
         drawing = self.drawing
         plan = drawing.plan
         shown = layers(plan.path, drawing.bank.follows, at)
         row = at + drawing.first - self.track_first
         try:
             return drawing.artist.draft(
-                image, row, plan.shapes[at], float(plan.strength[at]), shown
+                image, row, plan.shapes[at], float(plan.strength[at]), shown, hands
             )
         except np.linalg.LinAlgError:
             return None

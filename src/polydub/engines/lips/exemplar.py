@@ -24,7 +24,7 @@ class ExemplarLips:
     capabilities = Capabilities(
         kind="lips",
         name="exemplar",
-        version="1",
+        version="2",
         summary="Own mouths of the person, chosen per frame and warped; no trained weights.",
         code_licence="Apache-2.0",
         weights_licence="none",
@@ -43,9 +43,11 @@ class ExemplarLips:
         min_iod: float = 26.0,
         mesh_only: bool = False,
     ) -> None:
+        from polydub.engines.lips.occlusion import HandFinder
         from polydub.engines.lips.person import PersonRenderer
 
         self._renderer = PersonRenderer
+        self._hands = HandFinder()
         self.options = ExemplarOptions(
             max_exemplars=max_exemplars,
             min_exemplars=min_exemplars,
@@ -69,5 +71,5 @@ class ExemplarLips:
 
         Spans of one track whose frames touch are rendered as one stretch, without a seam.
         """
-        renderer = self._renderer(spans, tracks, shots, self.options)
+        renderer = self._renderer(spans, tracks, shots, self.options, self._hands)
         yield from renderer.render(read, frame_time, audio)

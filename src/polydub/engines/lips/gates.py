@@ -29,6 +29,7 @@ MOTION = "fast motion"
 EDGE = "mouth leaves the picture"
 FOCUS = "out of focus"
 LIGHT = "light differs from every example"
+OCCLUDED = "something is in front of the mouth"
 FEW_EXAMPLES = "too few usable frames of this person"
 STILL_MOUTH = "mouth hardly moves in the source"
 FAILED = "geometry failed"
@@ -80,6 +81,12 @@ def focus_gate(sharpness: Floats, usual: Floats) -> Floats:
     best = float(np.percentile(usual, 90))
     limit = np.minimum(2.4, best - 2.0)
     gate: Floats = np.clip((sharpness - limit) / 0.6, 0, 1)
+    return gate
+
+
+def cover_gate(hidden: Floats) -> Floats:
+    """Strength ``[n]`` by the share of the mouth that something hides: none from 8 % on."""
+    gate: Floats = np.clip((0.08 - hidden) / 0.05, 0, 1)
     return gate
 
 

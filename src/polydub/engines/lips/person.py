@@ -28,10 +28,12 @@ from polydub.engines.lips.geometry import (
     person_canonical,
 )
 from polydub.engines.lips.mapping import MouthRange, MouthTargets, QuantileMap, mouth_range
+from polydub.engines.lips.occlusion import HandFinder
 from polydub.engines.lips.options import ExemplarOptions
 from polydub.engines.lips.stretch import Stretch, group_spans, plan_stretch
 from polydub.engines.lips.synthesis import FrameSynthesizer
 from polydub.engines.lips.visemes import MouthCurve, mouth_curve, sounds, speech_energy
+from polydub.engines.lips.watch import Watch
 from polydub.engines.protocols import FrameReader, LipOutcome, LipSpan
 from polydub.errors import EngineError, InputError
 from polydub.model import FaceTrack, Shot, Span, Waveform
@@ -48,6 +50,7 @@ class _Material:
     bank: Bank
     mouth: MouthRange
     surfaces: dict[int, tuple[Floats, float]]
+    watch: Watch
     size: tuple[int, int]
 
 
@@ -60,9 +63,11 @@ class PersonRenderer:
         tracks: Sequence[FaceTrack],
         shots: Sequence[Shot],
         options: ExemplarOptions,
+        hands: HandFinder | None = None,
     ) -> None:
         self._spans = spans
         self._options = options
+        self._hands = hands or HandFinder()
         self._stretches = group_spans(spans, shots)
         self._geometries: list[TrackGeometry] = []
         self._weights = np.zeros(0)
@@ -152,14 +157,14 @@ class PersonRenderer:
             picks = pick_frames(self._geometries, target, self._options.max_exemplars, size)
             if len(picks) < self._options.min_exemplars:
                 return FEW_EXAMPLES
-            builder = BankBuilder(self._geometries, target)
+            builder = BankBuilder(self._geometries, target, self._hands)
             builder.collect(picks, wanted, read)
         except (InputError, EngineError) as error:
             return f"{UNREADABLE}: {error.message}"
         bank = builder.build(self._mouth)
         if bank is None or len(bank) < self._options.min_exemplars:
             return FEW_EXAMPLES
-        return _Material(geometry, bank, self._mouth, builder.surfaces, size)
+        return _Material(geometry, bank, self._mouth, builder.surfaces, builder.watch, size)
 
     def _render_stretch(
         self,
@@ -188,6 +193,7 @@ class PersonRenderer:
                 wanted,
                 mouth,
                 surface=surface,
+                hidden=known.watch.hidden()[clipped],
                 size=known.size,
                 edges=(stretch.fade_in, stretch.fade_out),
                 options=self._options,
@@ -198,7 +204,9 @@ class PersonRenderer:
         artist = FrameSynthesizer(
             geometry, known.bank, self._weights, paste=not self._options.mesh_only
         )
-        drawing = Drawing(plan, known.bank, artist, self._options, stretch.first, inside, pool)
+        drawing = Drawing(
+            plan, known.bank, artist, self._options, stretch.first, inside, pool, known.watch
+        )
         for span in stretch.spans:
             yield drawing.span(span, geometry.first, read)
 

@@ -15,7 +15,16 @@ from polydub.engines.lips.choose import (
     transition_costs,
     unary_costs,
 )
-from polydub.engines.lips.gates import FOCUS, LIGHT, combine, fade, focus_gate, frame_gates
+from polydub.engines.lips.gates import (
+    FOCUS,
+    LIGHT,
+    OCCLUDED,
+    combine,
+    cover_gate,
+    fade,
+    focus_gate,
+    frame_gates,
+)
 from polydub.engines.lips.geometry import Floats, Ints, TrackGeometry
 from polydub.engines.lips.mapping import MouthRange, MouthTargets
 from polydub.engines.lips.options import ExemplarOptions
@@ -99,20 +108,22 @@ def plan_stretch(
     mouth: MouthRange,
     *,
     surface: tuple[Floats, Floats],
+    hidden: Floats,
     size: tuple[int, int],
     edges: tuple[bool, bool],
     options: ExemplarOptions,
 ) -> StretchPlan:
     """Strength, exemplars and shapes for the track ``rows`` of one stretch.
 
-    ``surface`` is the light ``[n, 6]`` and the sharpness ``[n]`` around the mouth, ``size`` picture
-    height and width.
+    ``surface`` is the light ``[n, 6]`` and the sharpness ``[n]`` around the mouth, ``hidden``
+    ``[n]`` the share of it that something covers, ``size`` picture height and width.
     """
     gates = {
         reason: gate[rows] for reason, gate in frame_gates(geometry, size, options.gates).items()
     }
     lights, sharpness = surface
     gates[FOCUS] = focus_gate(sharpness, bank.states.sharpness)
+    gates[OCCLUDED] = cover_gate(hidden)
     ramp = fade(len(rows), edges[0], edges[1], options.fade_frames)
     strength: Floats = combine(gates)[0] * ramp
     model = ShapeModel(bank.states, bank.shapes.astype(np.float64), mouth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from polydub.engines.lips.bank import Bank
 from polydub.engines.lips.composite import ColourMatch, Masks, SharpnessMatch, mouth_masks
 from polydub.engines.lips.geometry import INNER_LIPS, OUTER_LIPS, OVAL, Floats, Ints, TrackGeometry
+from polydub.engines.lips.occlusion import paint_hands
 from polydub.engines.lips.warp import (
     FloatImage,
     Region,
@@ -55,6 +57,7 @@ _NOSE_BASE = 2
 _REACH = np.array([1.15, 0.72, 1.15, 1.21])  # of the region that may change, IOD
 _MOUTH_REACH = np.array([0.75, 0.62, 0.75, 0.78])  # of the pasted part, IOD
 _GRID_STEP = 0.075  # IOD
+_HAND_EDGE = 0.05  # IOD: how softly the movement ends at a hand
 _FADE = 0.12  # IOD: the movement dies out towards the border of the region
 _PASTE_FROM = 0.35  # strength at which the exemplar covers the own lips fully
 
@@ -130,10 +133,17 @@ class FrameSynthesizer:
         self._sharpness.reset()
 
     def draft(
-        self, image: Image, row: int, shape: Floats, strength: float, shown: list[Layer]
+        self,
+        image: Image,
+        row: int,
+        shape: Floats,
+        strength: float,
+        shown: list[Layer],
+        hands: Sequence[Floats] = (),
     ) -> Draft:
         """The warps of one frame, the mouth in normalised ``shape`` ``[478, 3]``.
 
+        ``hands`` (joints in pixels) lie in front of the face: they stay where they are.
         Raises ``numpy.linalg.LinAlgError`` when the landmarks are degenerate.
         """
         geometry = self._geometry
@@ -148,7 +158,11 @@ class FrameSynthesizer:
             np.concatenate([target[self._moving], fixed]),
             np.concatenate([source[self._moving], fixed]),
         )
-        moved = warp(image, displacement(plate, region, step, _FADE * iod), region)
+        moves = displacement(plate, region, step, _FADE * iod)
+        free = _free_of(hands, region, iod)
+        if free is not None:
+            moves = moves * free[..., None]
+        moved = warp(image, moves, region)
         own = image[region.top : region.bottom, region.left : region.right].copy()
         draft = Draft(geometry.first + row, region, own, moved, iod)
         if not self._pastes:
@@ -160,11 +174,15 @@ class FrameSynthesizer:
         )
         down = geometry.place.rotation[row, :2, 1]
         down = down / max(float(np.linalg.norm(down)), 1e-6)
+        masks = mouth_masks(target, mouth, iod, down)
+        if free is not None:
+            part = free[mouth.within(region)]
+            masks = Masks(masks.alpha * part, masks.ring * part)
         return replace(
             draft,
             mouth=mouth,
             patch=self._fetch(target, mouth, step, shown),
-            masks=mouth_masks(target, mouth, iod, down),
+            masks=masks,
             cover=min(1.0, strength / _PASTE_FROM),
         )
 
@@ -197,6 +215,16 @@ class FrameSynthesizer:
             patch += skin
             result[inner] = np.clip(np.rint(patch, out=patch), 0, 255, out=patch).astype(np.uint8)
         return _trim(result, draft.own, draft.region, draft.frame)
+
+
+def _free_of(hands: Sequence[Floats], region: Region, iod: float) -> FloatImage | None:
+    """1 where no hand is, 0 on hands, soft between ``[h, w]``; ``None`` without hands."""
+    if not hands:
+        return None
+    painted = paint_hands(hands, (region.height, region.width), region.corner, iod)
+    soft = cv2.GaussianBlur(painted, (0, 0), max(1.0, _HAND_EDGE * iod))
+    free: FloatImage = (1 - np.maximum(soft, painted).astype(np.float32) / 255).astype(np.float32)
+    return free
 
 
 def _fixed_points(source: Floats, region: Region) -> Floats:
