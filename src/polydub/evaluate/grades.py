@@ -87,6 +87,34 @@ SCALES: dict[str, Scale] = {
 }
 """Score name -> its scale; order is the order of display."""
 
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """How a score that nobody grades is called and written; ``form`` is a format."""
+
+    label: str
+    form: str
+    unit: str
+    meaning: str
+
+
+NOTES: dict[str, Note] = {
+    "loudness_lu": Note("loudness", "+.1f", "LU", "Loudness of the take minus that of the line."),
+    "bed_lu": Note(
+        "background under it", "+.1f", "LU", "What the background loses under the take."
+    ),
+    "leak_db": Note("old voice left", ".0f", "dB", "What is left of the old voice under the take."),
+    "band_low_hz": Note("band from", ".0f", "Hz", "The original's lower limit, given to the take."),
+    "band_high_hz": Note("band to", ".0f", "Hz", "The original's upper limit, given to the take."),
+    "room_rt60_s": Note("room", ".2f", "s", "Reverberation time of the room given to the take."),
+    "room_wet_db": Note("room level", ".0f", "dB", "Reverberation against the voice itself."),
+    "lips_rendered": Note(
+        "lips made anew", ".2f", "", "Share of the line's frames with a new mouth."
+    ),
+    "mos": Note("predicted quality", ".2f", "MOS", "Naturalness as a model predicts it."),
+}
+"""Other scores, as the report writes them."""
+
 _WEIGHT: dict[Grade, float] = {"good": 0.0, "plain": 0.0, "fair": 1.0, "poor": 4.0}
 
 
@@ -99,7 +127,16 @@ def grade(name: str, value: float) -> Grade:
 def show(name: str, value: float) -> str:
     """A score as text."""
     scale = SCALES.get(name)
-    return scale.show(value) if scale else f"{value:.3g}"
+    if scale:
+        return scale.show(value)
+    note = NOTES.get(name)
+    return f"{value:{note.form}} {note.unit}".strip() if note else f"{value:.3g}"
+
+
+def label(name: str) -> tuple[str, str]:
+    """``(label, meaning)`` of a score."""
+    known = SCALES.get(name) or NOTES.get(name)
+    return (known.label, known.meaning) if known else (name.replace("_", " "), "")
 
 
 def concern(entry: LineReport, decisions: Sequence[Decision] = ()) -> float:

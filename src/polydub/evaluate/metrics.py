@@ -257,7 +257,7 @@ _ALL = (
         "it beside the next figure. Exaggerated mouths score as well as real ones.",
     ),
     _metric(
-        "lip_sync_original", "lips", "the same in the original", "", "high", None, None,
+        "lip_sync_original", "lips", "the original's mouth, its voice", "", "high", None, None,
         meaning="How well the original's mouths follow the original's voice by the same measure: "
         "the scale for the figure above.",
     ),

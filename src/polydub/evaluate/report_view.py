@@ -226,8 +226,7 @@ def length_text(seconds: float) -> str:
 
 
 def _chip(name: str, value: float) -> Chip:
-    scale = grades.SCALES.get(name)
-    label, meaning = (scale.label, scale.meaning) if scale else (name.replace("_", " "), "")
+    label, meaning = grades.label(name)
     return Chip(label, grades.show(name, value), grades.grade(name, value), meaning)
 
 
