@@ -34,6 +34,18 @@ def _on_hub(
     )
 
 
+def _off_hub(name: str, file: str, licence: str, upstream: str, *, note: str) -> Weight:
+    """A file that its authors give elsewhere; the user fetches it and names its path."""
+    return Weight(
+        name=name,
+        files=(PinnedFile(file, ""),),
+        licence=licence,
+        upstream=upstream,
+        mirror=False,
+        note=note,
+    )
+
+
 _WHISPER_FILES = "model.bin config.json preprocessor_config.json tokenizer.json vocabulary.json"
 _BLANK = "CosyVoice-BlankEN"
 
@@ -102,6 +114,30 @@ HUB_WEIGHTS = (
         "nvidia/bigvgan_v2_22khz_80band_256x",
         "MIT",
         "config.json bigvgan_generator.pt",
+    ),
+    _on_hub("whisper-tiny", "openai/whisper-tiny", "Apache-2.0", "pytorch_model.bin"),
+    _on_hub("sd-vae-ft-mse", "stabilityai/sd-vae-ft-mse", "MIT", "diffusion_pytorch_model.bin"),
+    _on_hub(
+        "musetalk-1.5",
+        "TMElyralab/MuseTalk",
+        "free for any purpose, also commercial, as its authors' page says",
+        "musetalkV15/unet.pth",
+    ),
+    _on_hub("latentsync-1.5", "ByteDance/LatentSync-1.5", "OpenRAIL++", "latentsync_unet.pt"),
+    _on_hub("latentsync-1.6", "ByteDance/LatentSync-1.6", "OpenRAIL++", "latentsync_unet.pt"),
+    _off_hub(
+        "latentsync-mask",
+        "mask.png",
+        "Apache-2.0",
+        "https://github.com/bytedance/LatentSync (file latentsync/utils/mask.png)",
+        note="the picture that LatentSync was trained to fill in: a file of its authors' code",
+    ),
+    _off_hub(
+        "wav2lip",
+        "wav2lip_gan.pth",
+        "non-commercial (NC): trained on LRS2",
+        "https://github.com/Rudrabha/Wav2Lip (links under 'Getting the weights')",
+        note="no commercial use: its authors allow research and personal use only",
     ),
     _on_hub(
         "utmos22-strong",
