@@ -224,9 +224,10 @@ def build_dataset(
     """
     from polydub.pipeline import checks
     from polydub.pipeline.analysis import probe_source
-    from polydub.pipeline.dataset import add_film, finish
+    from polydub.pipeline.dataset import add_film, finish, require
 
     require_writable(request.out, hint="Give another folder with --out.")
+    require(request)
     for film in films:
         opened = Project.for_source(Path(film), None)
         chosen = (options or stored_options(opened)).normalised()

@@ -189,8 +189,8 @@ def test_funcineforge_dubs_a_film_with_small_random_weights(
 ) -> None:
     for package in ("transformers", "onnx", "onnxruntime"):
         pytest.importorskip(package)
+    from examples.small_funcineforge import write_checkpoint
     from polydub.engines.dubbing.funcineforge.engine import FunCineForge
-    from tests.funcineforge_models import write_checkpoint
 
     registry.register("dubbing", "funcineforge", FunCineForge)
     monkeypatch.setattr(FakeTranslator, "translate", in_chinese)

@@ -11,6 +11,7 @@ from polydub.interfaces.cli.dataset import licences
 from polydub.model import Line, Span, Speaker, Word
 from polydub.stages.dataset import (
     DatasetOptions,
+    DatasetParts,
     clip_row,
     datasheet,
     film_sheet,
@@ -83,6 +84,9 @@ def test_a_row_is_of_the_format() -> None:
     }
     assert roles["dialogue"][1]["spk"] == "2" and roles["dialogue"][1]["gender"] == "unknown"
     assert {"face", "vocal", "video", "token"} <= roles.keys()
+    assert "instrumental" not in roles
+    cut = clip_row(plan, cast, "", parts=DatasetParts(cut=True))["messages"]
+    assert {"role": "instrumental", "content": "instrumental/film_001.wav"} in cut
     told = tuple(replace(x, visibility="narration") for x in plan.lines)
     assert clip_row(replace(plan, lines=told), cast, "")["type"] == "旁白"
     assert clip_row(replace(plan, lines=plan.lines[:1]), cast, "")["type"] == "独白"
@@ -96,6 +100,13 @@ def test_the_datasheet_counts() -> None:
     page = datasheet([sheet], DatasetOptions(), {"recognize": "whisper@1"})
     assert "| film | CC BY 4.0 | en | 2 | 8.4 | 2 | 7 | 1 too short |" in page
     assert "recognize: whisper@1" in page and "shortest 2.0" in page
+    assert "version 3): none." in page and "other sound: none." in page
+    parts = DatasetParts(tokens=True)
+    more = film_sheet(("two", "d", "en", "CC0"), plans, {}, parts)
+    page = datasheet([sheet, more], DatasetOptions(), {})
+    assert "version 3): 1 of 2 films." in page and "other sound: none." in page
+    assert "version 3): all films." in datasheet([more], DatasetOptions(), {})
+    assert parts.folders == ("token",)
 
 
 def test_licences() -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("transformers")
 import torch
 
+from examples.small_funcineforge import SMALL, small_networks, write_checkpoint
 from polydub.engines.dubbing.funcineforge import checkpoint as files
 from polydub.engines.dubbing.funcineforge.config import LmDecoding, ModelConfig, config_from, plain
+from polydub.engines.dubbing.funcineforge.engine import FunCineForge
 from polydub.engines.dubbing.funcineforge.sequence import Faces, build_prompt
 from polydub.errors import EngineError
-from tests.funcineforge_models import SMALL, small_networks, write_checkpoint
 from tests.parity.parity_data import DATA
+
+FACES = Faces(np.ones((1, 512), np.float32), np.array([2]))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,30 @@ def test_half_precision_stays_near(small: Path, dtype: Any) -> None:
     ]
     assert torch.allclose(*mels, atol=0.1) and mels[1].dtype == torch.float32
     assert not torch.equal(*mels)
+    assert next(half.vocoder.parameters()).dtype == torch.float32
+    sound = half.vocoder.sound(mels[1])
+    assert sound.dtype == torch.float32 and bool(sound.isfinite().all())
+    prompt = build_prompt([5, 6], scene="独白", turns=(), faces=FACES, length=10)
+    with torch.no_grad():
+        states = [n.lm.hidden(n.lm.embed(prompt)[None]) for n in (exact, half)]
+    assert torch.allclose(states[0], states[1].float(), atol=0.1)
+    assert not torch.equal(states[0], states[1].float())
+    greedy = LmDecoding(sampling=False, max_length=12)  # the end is forbidden: it must not be said
+    (said,) = half.lm.tokens([prompt], greedy)
+    assert len(said.tokens) == 12 and 6562 not in said.tokens
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_a_compiled_flow_says_the_same(small: Path) -> None:
+    """Compiled once for all lengths: the engine's option ``compiled``."""
+    plain = FunCineForge(path=small, device="cpu")._maker._networks.flow
+    compiled = FunCineForge(path=small, device="cpu", compiled=True)._maker._networks.flow
+    assert compiled.dit_model._compiled_call_impl is not None
+    speaker = plain.speaker(torch.ones(192))
+    for tokens in ([5, 6, 7, 8], [9] * 11, [3] * 30):
+        mels = [flow.mels([tokens], [speaker])[0] for flow in (plain, compiled)]
+        assert torch.allclose(*mels, atol=1e-4)
 
 
 def test_converted_files_are_the_same(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
+from examples.small_funcineforge import SMALL, small_networks
 from polydub.engines.dubbing.funcineforge.checkpoint import Networks
 from polydub.engines.dubbing.funcineforge.clip import (
     FADE_S,
@@ -34,7 +34,6 @@ from polydub.engines.dubbing.funcineforge.config import (
 from polydub.engines.dubbing.funcineforge.sequence import Faces, TurnTag, timespk_ids
 from polydub.engines.dubbing.funcineforge.streaming import stream_sound
 from polydub.errors import EngineError
-from tests.funcineforge_models import SMALL, small_networks
 
 SHORT = LmDecoding(max_length=70)
 
@@ -233,9 +232,48 @@ def test_what_sees_everything_cannot_be_streamed(networks: Networks) -> None:
         next(stream_sound(networks, [1], np.zeros(80), FlowDecoding()))
 
 
-def test_times_of_faces_do_not_depend_on_the_frame_rate() -> None:
-    from polydub.engines.dubbing.funcineforge.inputs import at_model_rate
+def test_tokens_are_spoken_while_they_are_written(networks: Networks) -> None:
+    """From the prompt on: sound comes before the last token, and is that of a whole run."""
+    import torch
 
-    assert at_model_rate([0, 24, 48], Fraction(24)) == [0, 25, 50]
-    assert at_model_rate([0, 30, 61], Fraction(30)) == [0, 25, 50]
-    assert at_model_rate([24], Fraction(24000, 1001)) == [25]
+    prompt = maker(networks).prompt(CLIP)
+    speaker = networks.flow.speaker(torch.from_numpy(vector(3)))
+    options = FlowDecoding(mask=2, steps=3)
+    asked: list[int] = []
+
+    def written() -> Any:
+        for token in networks.lm.stream(prompt, SHORT):
+            asked.append(token)
+            yield token
+
+    sound = stream_sound(networks, written(), speaker, options)
+    first = next(sound)
+    assert len(first) and len(asked) < 40
+    (whole,) = networks.lm.tokens([prompt], SHORT)
+    assert list(asked) == list(whole.tokens[: len(asked)])
+    kept = sum(token < 6561 for token in whole.tokens)
+    assert len(first) + sum(len(part) for part in sound) == 960 * kept
+    assert tuple(asked) == whole.tokens
+
+
+def test_a_full_gpu_is_told(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from polydub.engines.dubbing.funcineforge.device import device_of, room_on_device
+
+    full = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has 1 GiB.")
+    told = pytest.raises(EngineError, match="does not suffice: CUDA out of memory.")
+    with told as caught, room_on_device("Take less."):
+        raise full
+    assert caught.value.hint == "Take less." and caught.value.code == "DUB-E206"
+    for there, wanted, found in (
+        (False, "auto", "cpu"),
+        (True, "auto", "cuda"),
+        (True, "cpu", "cpu"),
+    ):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert device_of(wanted) == found
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for wanted, told in (("cuda", "finds none here"), ("tpu", "no device 'tpu'")):
+        with pytest.raises(EngineError, match=told):
+            device_of(wanted)

@@ -15,13 +15,13 @@ pytest.importorskip("transformers")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from examples.small_funcineforge import write_checkpoint
 from polydub.engines.dubbing.funcineforge.engine import FACES, SETTINGS, VOICES, FunCineForge
 from polydub.engines.dubbing.funcineforge.tokenizer import SPECIAL_IDS, Tokenizer, load_tokenizer
 from polydub.engines.protocols import Dubber
 from polydub.errors import EngineError
 from polydub.model import Span, Waveform
 from polydub.model.scene import Scene, SceneFace, SceneLine
-from tests.funcineforge_models import write_checkpoint
 
 DECODING = {"max_length": 60}
 

@@ -157,6 +157,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
     ended = Trainer(lm(), CONFIG, tmp_path / "parts", options)
     assert ended.step == 3
     ended.run(examples)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(ended.network.state_dict()[name], value), name
     lines = (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
     log = [json.loads(line) for line in lines]
     assert [row["step"] for row in log] == [1, 2, 3, 4, 5, 6]
@@ -168,6 +170,39 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
         assert torch.equal(again.state_dict()[name], value)
     sizes = json.loads((tmp_path / "parts" / MODEL / "polydub.json").read_text())
     assert config_from(ModelConfig, sizes) == CONFIG == config_from(ModelConfig, plain(CONFIG))
+
+
+def test_a_stopped_flow_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
+    """Order, times, masks and dropout: three samples in batches of two, stopped within a round."""
+    examples = [flow_example(number) for number in range(3)]
+    options = TrainOptions(part="flow", steps=5, batch=2, accumulate=1, warmup=2, rate=1e-3)
+
+    def trainer(folder: str, steps: int) -> Trainer:
+        torch.manual_seed(0)
+        network = Flow(CONFIG.flow)
+        return Trainer(network, CONFIG, tmp_path / folder, replace(options, steps=steps))
+
+    whole = trainer("whole", 5)
+    whole.run(examples)
+    trainer("parts", 2).run(examples)
+    torch.manual_seed(1)
+    ended = trainer("parts", 5)
+    ended.run(examples)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(ended.network.state_dict()[name], value), name
+
+
+def test_every_sample_is_seen_once_a_round(tmp_path: Path) -> None:
+    trainer = Trainer(lm(), CONFIG, tmp_path, TrainOptions(batch=2, accumulate=2))
+    batches = trainer._batches([example(number, 4) for number in range(5)])
+    rounds = [[int(x.prompt.ids[1]) for _ in range(3) for x in next(batches)] for _ in range(3)]
+    assert all(sorted(seen) == [10, 11, 12, 13, 14] for seen in rounds)
+    assert len({tuple(seen) for seen in rounds}) > 1
+    trainer.step = 1  # two batches were seen: the round's last one comes first
+    later = [
+        int(x.prompt.ids[1]) for x in next(trainer._batches([example(n, 4) for n in range(5)]))
+    ]
+    assert later == rounds[0][4:]
 
 
 def test_accumulated_parts_are_one_step(tmp_path: Path) -> None:
@@ -277,11 +312,11 @@ def test_the_command_trains_what_the_engine_loads(tmp_path: Path) -> None:
     """From a small checkpoint, the language model and then the flow."""
     from typer.testing import CliRunner
 
+    from examples.small_funcineforge import write_checkpoint
     from polydub.engines.dubbing.funcineforge.checkpoint import find_checkpoint, load_networks
     from polydub.interfaces.cli.app import app
     from polydub.media.audio import write_waveform
     from polydub.model import Waveform
-    from tests.funcineforge_models import write_checkpoint
 
     start = write_checkpoint(tmp_path / "start", extras=False)
     data = write_sample(tmp_path)
@@ -290,15 +325,21 @@ def test_the_command_trains_what_the_engine_loads(tmp_path: Path) -> None:
     common = ["train", "funcineforge", str(data), "--from", str(start), "--json", "--steps", "3"]
     more = ["--held-out", str(data), "--every", "3", "--warmup", "1", "--device", "cpu"]
     out = tmp_path / "out"
+    before = {path: path.read_bytes() for path in start.rglob("*") if path.is_file()}
     for part in ("llm", "flow"):
         arguments = [*common, *more, "--out", str(out), "--part", part]
         done = CliRunner().invoke(app, arguments, catch_exceptions=False)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         assert [row["step"] for row in rows] == [1, 2, 3]
         assert rows[-1]["loss"] > 0 and rows[-1]["eval_loss"] > 0
-    vocoder = out / MODEL / "vocoder"
-    (start / MODEL / "vocoder").rename(vocoder)
-    networks = load_networks(find_checkpoint(out))
-    assert networks.config.lm.hidden == 16
+        networks = load_networks(find_checkpoint(out))  # a whole checkpoint after either part
+        assert networks.config.lm.hidden == 16
+    assert {path: path.read_bytes() for path in before} == before  # what it began with stays
+    first = load_networks(find_checkpoint(start))
+    for trained, whole in ((networks.lm, first.lm), (networks.flow, first.flow)):
+        assert not torch.equal(next(trained.parameters()), next(whole.parameters()))
+    assert torch.equal(next(networks.vocoder.parameters()), next(first.vocoder.parameters()))
     done = CliRunner().invoke(app, [*common, "--out", str(out), "--part", "voice"])
     assert isinstance(done.exception, InputError)
+    done = CliRunner().invoke(app, [*common, "--out", str(out), "--device", "tpu"])
+    assert isinstance(done.exception, EngineError) and "no device" in done.exception.message

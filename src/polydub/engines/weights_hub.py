@@ -92,6 +92,13 @@ HUB_WEIGHTS = (
         f"Qwen2-0.5B-{_BLANK}/config.json Qwen2-0.5B-{_BLANK}/vocab.json",
     ),
     _on_hub(
+        "speech-tokenizer-v3",
+        "FunAudioLLM/Fun-CosyVoice3-0.5B-2512",
+        "Apache-2.0",
+        "speech_tokenizer_v3.onnx",
+        note="makes the speech tokens that Fun-CineForge is trained with",
+    ),
+    _on_hub(
         "indextts-2",
         "IndexTeam/IndexTTS-2",
         "bilibili model licence (read it before commercial use)",

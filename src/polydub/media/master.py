@@ -123,7 +123,7 @@ def write_master(
         _write(part, plan, picture, progress)
         os.replace(part, out)
     except (av.error.FFmpegError, OSError) as error:
-        raise _not_written(out, error) from error
+        raise not_written(out, error) from error
     finally:
         with suppress(OSError):
             part.unlink()
@@ -265,10 +265,13 @@ def _encoded_audio(
     stream.codec_context.bit_rate = options.audio_bitrate * max(1, channels) // 2
     _label(stream, label)
     total = floor(plan.source.duration * RATE)
-    return _aac(stream, fitted(blocks, total, channels), LAYOUTS[channels])
+    return aac_packets(stream, fitted(blocks, total, channels), LAYOUTS[channels])
 
 
-def _aac(stream: AvAudioStream, blocks: Iterator[Samples], layout: str) -> Iterator[av.Packet[Any]]:
+def aac_packets(
+    stream: AvAudioStream, blocks: Iterator[Samples], layout: str
+) -> Iterator[av.Packet[Any]]:
+    """Packets of ``blocks`` ``[n, channels]`` at :data:`RATE`, from time zero on."""
     done = 0
     size = 1024  # samples per AAC packet
     held = np.zeros((0, len(av.AudioLayout(layout).channels)), np.float32)
@@ -366,7 +369,8 @@ def _add_subtitles(container: OutputContainer, plan: _Plan) -> list[Iterator[av.
     return streams
 
 
-def _not_written(out: Path, error: av.error.FFmpegError | OSError) -> ProjectError | InputError:
+def not_written(out: Path, error: av.error.FFmpegError | OSError) -> ProjectError | InputError:
+    """What is told of a film that could not be written: the disk's fault, or the input's."""
     disk = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOENT)
     if error.errno in (*disk, errno.EIO, errno.EPERM, errno.EISDIR, errno.ENOTDIR):
         return ProjectError(

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image as Pictures
-
 from polydub.errors import InputError, ProjectError
-from polydub.media.audio import open_waveform, resample, write_waveform
-from polydub.model import Source, Span, Speaker
+from polydub.model import Source, Speaker
 from polydub.model.cues import LineCues
-from polydub.model.scene import SceneFace, SceneLine
+from polydub.model.scene import SceneLine
 from polydub.pipeline import graph
 from polydub.pipeline.analysis import Analysis
 from polydub.pipeline.cueing import cues_of_lines
+from polydub.pipeline.dataset_clips import ClipWriter, Journal, face_network, speech_tokenizer
 from polydub.pipeline.run import Run
-from polydub.pipeline.scenes import SceneFaces
+from polydub.pipeline.scenes import FACES
 from polydub.project.cache import digest
 from polydub.stages import clues, dataset
 from polydub.stages.clues import write_clue
 from polydub.stages.dataset import (
-    FRAMES_PER_SECOND,
     ClipPlan,
     DatasetOptions,
+    DatasetParts,
     FilmSheet,
     clip_row,
     datasheet,
@@ -35,10 +32,16 @@ from polydub.stages.dataset import (
     plan_clips,
 )
 
-__all__ = ["DatasetOptions", "DatasetRequest", "FilmSheet", "add_film", "finish"]
+__all__ = [
+    "DatasetOptions",
+    "DatasetParts",
+    "DatasetRequest",
+    "FilmSheet",
+    "add_film",
+    "finish",
+    "require",
+]
 
-RATE = 24_000
-FACE_SIZE = 112
 KINDS = ("separate", "recognize", "voiceprint", "segment", "faces", "active-speaker")
 WITHOUT_SPACES = ("zh", "ja", "th", "lo", "my", "km", "yue")
 
@@ -48,14 +51,26 @@ class DatasetRequest:
     """Where a dataset goes and what it is to hold.
 
     ``licences`` are by film name; ``licence`` is that of all others. ``checkpoint`` is a folder of
-    Fun-CineForge with ``face_recog_ir101.onnx``; without it faces are kept as pictures only.
+    Fun-CineForge with ``face_recog_ir101.onnx``; without it faces are kept as pictures only. Its
+    ``speech_tokenizer_v3.onnx`` is used when ``parts`` ask for tokens.
     """
 
     out: Path
     licence: str = "unknown"
     licences: Mapping[str, str] | None = None
     checkpoint: Path | None = None
+    parts: DatasetParts = field(default_factory=DatasetParts)
     options: DatasetOptions = field(default_factory=DatasetOptions)
+
+
+def require(request: DatasetRequest) -> None:
+    """Raise ``EngineError`` DUB-E204 when a network that ``request`` needs is absent.
+
+    Said before hours of analysis, not after.
+    """
+    face_network(request.checkpoint)
+    if request.parts.tokens:
+        speech_tokenizer(request.checkpoint)
 
 
 def add_film(run: Run, source: Source, request: DatasetRequest) -> FilmSheet:
@@ -68,8 +83,9 @@ def add_film(run: Run, source: Source, request: DatasetRequest) -> FilmSheet:
     identities = {kind: run.engines.identity(kind) for kind in KINDS}
     licence = (request.licences or {}).get(film, request.licence)
     key = digest(
-        (dataset.VERSION, clues.VERSION, source.digest, analysis.key, identities),
-        (request.options, licence, request.checkpoint is not None, analysis.script.lines),
+        (dataset.VERSION, clues.VERSION, FACES, source.digest, analysis.key, identities),
+        (request.options, request.parts, request.checkpoint is not None),
+        (licence, analysis.script.lines),
     )
     done = request.out / "films" / f"{film}.json"
     if done.is_file():
@@ -93,19 +109,21 @@ def _built(
     plans = plan_clips(film, script.lines, script.duration, request.options)
     cues = cues_of_lines(run, analysis, script)
     cast = {speaker.id: speaker for speaker in script.cast}
-    writer = _ClipWriter(run, analysis, request)
+    writer = ClipWriter(run, analysis, request.out, request.checkpoint, request.parts)
+    journal = Journal(request.out / "films" / f"{film}.part", key)
     rows: list[dict[str, Any]] = []
-    counts: dict[str, int] = {}
     kept = [plan for plan in plans if not plan.reason]
     with run.stage("report", total=len(kept)) as progress:
         for plan in kept:
-            counts[plan.name] = writer.write(plan)
+            known = plan.name in journal.faces
+            if not known:
+                journal.add(plan.name, writer.write(plan))
             clue = _clue(plan, cues, cast, script.language)
             spaced = script.language.split("-")[0] not in WITHOUT_SPACES
-            rows.append(clip_row(plan, cast, clue, spaced=spaced))
-            progress.step(plan.name)
+            rows.append(clip_row(plan, cast, clue, spaced=spaced, parts=request.parts))
+            progress.step(plan.name, cached=known)
     about = (film, analysis.source.digest, script.language, licence)
-    sheet = film_sheet(about, plans, counts)
+    sheet = film_sheet(about, plans, journal.faces, request.parts)
     left = [{"utt": p.name, "reason": p.reason} for p in plans if p.reason]
     engines = {kind: run.engines.identity(kind) for kind in KINDS}
     stored = {
@@ -116,6 +134,7 @@ def _built(
         "engines": engines,
     }
     _write(request.out / "films" / f"{film}.json", json.dumps(stored, ensure_ascii=False))
+    journal.close()
     return sheet
 
 
@@ -134,58 +153,6 @@ def _clue(
         for line in plan.lines
     ]
     return write_clue(lines, cues, language=language)
-
-
-class _ClipWriter:
-    """Writes voices and faces of clips."""
-
-    def __init__(self, run: Run, analysis: Analysis, request: DatasetRequest) -> None:
-        self._out = request.out
-        self._dialogue = open_waveform(analysis.sound.dialogue)
-        self._faces = SceneFaces(run, analysis, analysis.script)
-        self._embed = _embedder(request.checkpoint)
-        for name in ("vocal", "face"):
-            (self._out / name).mkdir(parents=True, exist_ok=True)
-
-    def write(self, plan: ClipPlan) -> int:
-        """Write the files of a clip; returns how many faces it has."""
-        voice = resample(self._dialogue.cut(plan.span).mono(), RATE)
-        write_waveform(self._out / "vocal" / f"{plan.name}.wav", voice)
-        lines = [SceneLine(x.id, x.speaker, x.text, x.span) for x in plan.lines]
-        seen = list(self._faces.of(lines))
-        arrays = {"crops": _crops(seen), "faceI": _frames(seen, plan.span)}
-        if self._embed is not None:
-            rows = [self._embed.of(face.pixels) for face in seen]
-            arrays["embeddings"] = np.array(rows, np.float32).reshape(-1, 512)
-        np.savez_compressed(self._out / "face" / f"{plan.name}.npz", **arrays)
-        return len(seen)
-
-
-def _crops(seen: Sequence[SceneFace]) -> Any:
-    size = (FACE_SIZE, FACE_SIZE)
-    pictures = [
-        np.asarray(Pictures.fromarray(face.pixels).resize(size, Pictures.Resampling.BILINEAR))
-        for face in seen
-    ]
-    return np.array(pictures, np.uint8).reshape(-1, FACE_SIZE, FACE_SIZE, 3)
-
-
-def _frames(seen: Sequence[SceneFace], span: Span) -> Any:
-    return np.array([int((x.time - span.start) * FRAMES_PER_SECOND) for x in seen], np.int64)
-
-
-def _embedder(checkpoint: Path | None) -> Any:
-    """What embeds faces, or ``None``. Raises ``EngineError`` DUB-E204 when the file is absent."""
-    if checkpoint is None:
-        return None
-    from polydub.engines.dubbing.funcineforge.checkpoint import find_checkpoint, missing
-    from polydub.engines.dubbing.funcineforge.engine import FACES
-    from polydub.engines.dubbing.funcineforge.inputs import FaceEmbedder
-
-    path = find_checkpoint(checkpoint).file(FACES)
-    if path is None:
-        raise missing(f"{checkpoint} holds no {FACES}.")
-    return FaceEmbedder(path)
 
 
 def finish(request: DatasetRequest) -> list[FilmSheet]:

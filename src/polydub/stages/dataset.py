@@ -12,7 +12,7 @@ from polydub.model import Line, Span, Speaker, merge, total
 from polydub.model.scene import SceneLine
 from polydub.stages.scenes import SceneOptions, plan_scenes
 
-VERSION = "dataset-1"
+VERSION = "dataset-2"
 """Part of every key: raise it when clips or rows come out otherwise."""
 
 FRAMES_PER_SECOND = 25
@@ -40,6 +40,23 @@ class DatasetOptions:
     probability: float = 0.6
     overlap: float = 0.1
     speech: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetParts:
+    """What is written beside voices and faces.
+
+    ``tokens``: speech tokens, which the language model and the flow are trained on. ``cut``: the
+    film of each clip at 25 frames a second with its sound, and the sound behind the voices.
+    """
+
+    tokens: bool = False
+    cut: bool = False
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders that these parts need."""
+        return ("token",) * self.tokens + ("video", "instrumental") * self.cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +133,16 @@ def _reason(span: Span, lines: Sequence[Line], options: DatasetOptions) -> str:
 
 
 def clip_row(
-    plan: ClipPlan, cast: Mapping[str, Speaker], clue: str, *, spaced: bool = True
+    plan: ClipPlan,
+    cast: Mapping[str, Speaker],
+    clue: str,
+    *,
+    spaced: bool = True,
+    parts: DatasetParts | None = None,
 ) -> dict[str, Any]:
     """The clip as a row of Fun-CineForge's training data; paths count from the dataset's folder.
 
+    Those of tokens and video are named even where they were not asked for: the format wants them.
     ``offset``, and ``name`` and ``text`` of the turns, are ours: the model ignores them.
     """
     numbers: dict[str, int] = {}
@@ -134,6 +157,8 @@ def clip_row(
         "video": f"video/{plan.name}.mp4",
         "token": f"token/{plan.name}.npy",
     }
+    if parts is not None and parts.cut:
+        roles["instrumental"] = f"instrumental/{plan.name}.wav"
     return {
         "utt": plan.name,
         "type": _type(plan.lines, len(numbers)),
@@ -167,7 +192,10 @@ def _type(lines: Sequence[Line], speakers: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FilmSheet:
-    """What the datasheet says of one film. ``rejected`` counts clips by reason."""
+    """What the datasheet says of one film. ``rejected`` counts clips by reason.
+
+    ``tokens`` and ``cut`` tell which :class:`DatasetParts` its clips have.
+    """
 
     film: str
     digest: str
@@ -178,14 +206,18 @@ class FilmSheet:
     speakers: int
     faces: int
     rejected: dict[str, int]
+    tokens: bool = False
+    cut: bool = False
 
 
 def film_sheet(
     film: tuple[str, str, str, str],
     plans: Sequence[ClipPlan],
     faces: Mapping[str, int],
+    parts: DatasetParts | None = None,
 ) -> FilmSheet:
     """The sheet of ``film`` (name, digest, language, licence); ``faces`` counts them by clip."""
+    parts = parts or DatasetParts()
     kept = [plan for plan in plans if not plan.reason]
     reasons = sorted(plan.reason for plan in plans if plan.reason)
     return FilmSheet(
@@ -195,6 +227,8 @@ def film_sheet(
         speakers=len({line.speaker for plan in kept for line in plan.lines}),
         faces=sum(faces.get(plan.name, 0) for plan in kept),
         rejected={reason: reasons.count(reason) for reason in dict.fromkeys(reasons)},
+        tokens=parts.tokens,
+        cut=parts.cut,
     )
 
 
@@ -229,7 +263,14 @@ def datasheet(
             "expect errors. Ages are not estimated. Voices are separated from music and noise, and",
             "may be damaged by it.",
             "",
-            "Not included: speech tokens (`token`), which need CosyVoice3's tokenizer; cut video.",
+            "Every clip has voices, faces, turns and a clue. Speech tokens (CosyVoice3's tokenizer",
+            f"version 3): {_share([x.tokens for x in films])}. Cut film at 25 frames a second and",
+            f"its other sound: {_share([x.cut for x in films])}.",
             "",
         ]
     )
+
+
+def _share(have: Sequence[bool]) -> str:
+    """In how many films something is."""
+    return {0: "none", len(have): "all films"}.get(sum(have), f"{sum(have)} of {len(have)} films")

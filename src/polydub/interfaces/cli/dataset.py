@@ -39,6 +39,12 @@ Checkpoint = Annotated[
         help="Fun-CineForge's folder: its face network turns pictures of faces into vectors.",
     ),
 ]
+Tokens = Annotated[
+    bool, typer.Option("--tokens", help="Write speech tokens, which training needs.")
+]
+Cut = Annotated[
+    bool, typer.Option("--cut", help="Write the film of each clip at 25 fps, and its other sound.")
+]
 Shortest = Annotated[float, typer.Option("--shortest", help="Seconds of the shortest clip.")]
 Longest = Annotated[float, typer.Option("--longest", help="Seconds of the longest clip.")]
 Confidence = Annotated[
@@ -57,6 +63,8 @@ def build(
     out: Out,
     licence: Licence = None,
     checkpoint: Checkpoint = None,
+    tokens: Tokens = False,
+    cut: Cut = False,
     shortest: Shortest = 2.0,
     longest: Longest = 30.0,
     confidence: Confidence = 0.6,
@@ -67,7 +75,7 @@ def build(
 ) -> None:
     """Build a dataset."""
     from polydub import api
-    from polydub.pipeline.dataset import DatasetOptions, DatasetRequest
+    from polydub.pipeline.dataset import DatasetOptions, DatasetParts, DatasetRequest
 
     if not 0 < shortest < longest <= 60:
         text = "--shortest must be less than --longest, and that at most 60 s."
@@ -78,6 +86,7 @@ def build(
         every,
         single,
         checkpoint,
+        DatasetParts(tokens, cut),
         DatasetOptions(shortest=shortest, longest=longest, confidence=confidence),
     )
     options = o.build_options(None, engines=engine, source_language=source)

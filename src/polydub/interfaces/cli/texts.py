@@ -224,8 +224,9 @@ DATASET = "Make training data out of films."
 DATASET_BUILD = """Write training data for Fun-CineForge from films.
 
 Every film is analysed; its lines become clips with voices, faces, turns and a clue, as far as they
-are good enough. Films that are in the dataset already stay: the same command resumes. A datasheet
-says what is in it and under which licence. You must have the right to use the films.
+are good enough. Films that are in the dataset already stay: the same command resumes, within a film
+too. A datasheet says what is in it and under which licence. You must have the right to use the
+films. `--tokens` needs `polydub engines pull speech-tokenizer-v3`, or that file in the checkpoint.
 """
 
 TRAIN = "Teach a model from samples of your own."

@@ -113,6 +113,8 @@ def funcineforge(
     train(TrainRequest(samples, out, start, config, held_out, device), options, watch)
     if not json_lines:
         console.print(f"[green]✓[/] {out}")
+        if start is not None:
+            console.print(f"Dub with it: POLYDUB_WEIGHT_FUNCINEFORGE={out}")
 
 
 def _require_packages() -> None:

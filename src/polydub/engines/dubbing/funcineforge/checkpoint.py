@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,9 @@ PICKLES = {
     "flow": f"flow/ds-model.pt.best/{STATES}",
     "vocoder": "vocoder/ds-model.pt.best/avg_5_removewn.pt",
 }
+ONNX = ("camplus.onnx", "face_recog_ir101.onnx", "speech_tokenizer_v3.onnx")
+"""Networks of voices, faces and speech tokens, in the model's folder or beside it."""
+VOCABULARIES = ("config.json", "vocab.json", "qwen.tiktoken")
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 """Keys under which training programs put a state dict; one of each is taken off, in this order."""
 
@@ -177,15 +181,16 @@ def load_networks(
     config = read_config(checkpoint)
     chosen = getattr(torch, dtype)
     flow_state = read_state(checkpoint.weights("flow"))
-    config = replace(config, flow=_flow_as_stored(config.flow, flow_state))
+    config = replace(config, flow=flow_as_stored(config.flow, flow_state))
     lm = build(SpeechLm, config.lm, read_state(checkpoint.weights("llm")), device, chosen)
     flow = build(Flow, config.flow, flow_state, device, chosen)
     state = read_state(checkpoint.weights("vocoder"))
     vocoder = build(Vocoder, config.vocoder, state, device, torch.float32)
+    vocoder.keep_phase_on_cpu()
     return Networks(lm, flow, vocoder, config)
 
 
-def _flow_as_stored(config: FlowConfig, state: Mapping[str, Tensor]) -> FlowConfig:
+def flow_as_stored(config: FlowConfig, state: Mapping[str, Tensor]) -> FlowConfig:
     """The two sizes on which code and ports disagree, as the shapes have them."""
     ahead = state.get("lookahead_conv1d.conv1.weight")
     xvec = state.get("xvec_proj.weight")
@@ -276,6 +281,41 @@ def read_state(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
         for name, value in loaded.items()
         if isinstance(value, Tensor)
     }
+
+
+def complete(root: Path, start: Checkpoint) -> list[Path]:
+    """Link into the checkpoint of a training run what it lacks of ``start``; returns the links.
+
+    These are the networks that were not trained, the vocabulary and the ONNX networks; they are
+    copied where links cannot be made.
+    """
+    model = root / MODEL
+    wanted = {
+        model / path.relative_to(start.model): path
+        for part in PICKLES
+        if not _has_weights(model, part)
+        for path in (start.weights(part),)
+    }
+    for name in VOCABULARIES:
+        if (start.root / TEXT / name).is_file():
+            wanted[root / TEXT / name] = start.root / TEXT / name
+    for name in (*ONNX, *VOCABULARIES):
+        for place, folder in ((model, start.model), (root, start.root)):
+            if (folder / name).is_file():
+                wanted[place / name] = folder / name
+    made = [target for target in wanted if not target.exists()]
+    for target in made:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # a link that leads nowhere any more
+        try:
+            target.symlink_to(wanted[target].resolve())
+        except OSError:
+            shutil.copyfile(wanted[target], target)
+    return made
+
+
+def _has_weights(model: Path, part: str) -> bool:
+    return any((model / name).is_file() for name in (f"{part}/model.safetensors", PICKLES[part]))
 
 
 def convert(root: str | Path) -> list[Path]:

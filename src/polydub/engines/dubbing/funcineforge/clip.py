@@ -217,8 +217,9 @@ class ClipMaker:
         if self.options.speakers == "turns" and names:
             if absent:
                 raise EngineError(f"Speaker {absent[0]} of the clip has no reference voice.")
+            places = {name: place for place, name in enumerate(told)}
             order = speaker_by_frame(clip, tokens * MEL_PER_TOKEN)
-            return torch.stack([told[name] for name in order])
+            return torch.stack(list(told.values()))[[places[name] for name in order]]
         main = main_speaker(clip)
         if main not in told:
             raise EngineError("The clip has no reference voice.")

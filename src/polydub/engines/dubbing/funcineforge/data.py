@@ -65,7 +65,10 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
 
 def _sample(data: Mapping[str, Any], folder: Path) -> Sample:
     roles = {message["role"]: message["content"] for message in data["messages"]}
-    tokens = np.load(folder / roles["token"], allow_pickle=False).reshape(-1).astype(np.int64)
+    path = folder / roles["token"]
+    if not path.is_file():
+        raise ValueError(f"{path} is absent: `polydub dataset build --tokens` makes speech tokens")
+    tokens = np.load(path, allow_pickle=False).reshape(-1).astype(np.int64)
     if not len(tokens) or tokens.min() < 0 or tokens.max() >= SPEECH_TOKENS:
         raise ValueError("its tokens are not speech tokens")
     return Sample(

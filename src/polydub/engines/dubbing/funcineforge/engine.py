@@ -24,6 +24,9 @@ SHORTEST_FRAMES = 50
 """The model does not end before 2 s: shorter scenes are given that much room."""
 ROOM_USED = Fraction(11, 10)
 """Share of a scene's room after which the model is cut short: ten per cent can be sped up."""
+LESS_MEMORY = (
+    f'{SETTINGS}=\'{{"dtype": "bfloat16", "window_s": 15}}\' needs less; {{"device": "cpu"}} none.'
+)
 WITHOUT_SPACES = ("zh", "ja", "th", "lo", "my", "km", "yue")
 
 
@@ -89,6 +92,7 @@ class FunCineForge:
         )
         from polydub.engines.dubbing.funcineforge.clip import ClipMaker, ClipOptions
         from polydub.engines.dubbing.funcineforge.config import config_from
+        from polydub.engines.dubbing.funcineforge.device import device_of, room_on_device
         from polydub.engines.dubbing.funcineforge.inputs import FaceEmbedder, XVectors
         from polydub.engines.dubbing.funcineforge.tokenizer import load_tokenizer
 
@@ -102,7 +106,9 @@ class FunCineForge:
         if voices is None:
             raise missing(f"{checkpoint.model} holds no {VOICES}.")
         tokenizer = load_tokenizer(checkpoint.root / TEXT, checkpoint.model)
-        networks = load_networks(checkpoint, device=device_of(running.device), dtype=running.dtype)
+        place = device_of(running.device)
+        with room_on_device(LESS_MEMORY):
+            networks = load_networks(checkpoint, device=place, dtype=running.dtype)
         if running.compiled:
             networks.flow.dit_model.compile(dynamic=True)
         self._maker = ClipMaker(networks, tokenizer.prompt, chosen)
@@ -131,8 +137,11 @@ class FunCineForge:
     def dub(self, scene: Scene) -> SceneSpeech:
         """The scene's speech at 24 kHz.
 
-        Raises ``EngineError`` for a scene without lines or without the voices that it needs.
+        Raises ``EngineError`` for a scene without lines or without the voices that it needs, and
+        when the GPU's memory does not suffice.
         """
+        from polydub.engines.dubbing.funcineforge.device import room_on_device
+
         if not scene.lines:
             raise EngineError("A scene without lines cannot be dubbed.")
         clip, notes = self._clip(scene)
@@ -147,7 +156,8 @@ class FunCineForge:
                 min_length=min(decoding.min_length, most // 2),
             )
         own = replace(options, seed=seed, decoding=decoding)
-        sound = self._maker.with_options(own).make(clip)
+        with room_on_device(LESS_MEMORY):
+            sound = self._maker.with_options(own).make(clip)
         if not sound.ended and options.silence != "forced":
             notes.append("the model did not come to an end by itself")
         return SceneSpeech(Waveform(sound.samples, RATE), tuple(notes))
@@ -199,12 +209,3 @@ def _kind(scene: Scene, voices: int) -> str:
     if scene.narrated:
         return "narration"
     return {1: "monologue", 2: "dialogue"}.get(voices, "many")
-
-
-def device_of(wanted: str) -> str:
-    """The device that ``"auto"`` means here: CUDA when there is one."""
-    if wanted != "auto":
-        return wanted
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -26,8 +26,7 @@ class XVectors:
     """CAM++ (``camplus.onnx``): the voice of a recording in 192 numbers."""
 
     def __init__(self, path: Path) -> None:
-        self._session = _session(path)
-        self._input = self._session.get_inputs()[0].name
+        self._network = OnnxNetwork(path)
 
     def of(self, audio: Waveform) -> Floats:
         """X-vector ``[192]`` of all of ``audio``, not normalised.
@@ -39,22 +38,21 @@ class XVectors:
         if len(sound.samples) < FRAME:
             raise EngineError("A reference voice is empty.")
         features = fbank(np.asarray(sound.samples, np.float32))[None]
-        return np.asarray(self._session.run(None, {self._input: features})[0][0], np.float32)
+        return np.asarray(self._network(features)[0], np.float32)
 
 
 class FaceEmbedder:
     """CurricularFace IR-101 (``face_recog_ir101.onnx``): a face in 512 numbers."""
 
     def __init__(self, path: Path) -> None:
-        self._session = _session(path)
-        self._input = self._session.get_inputs()[0].name
+        self._network = OnnxNetwork(path)
 
     def of(self, pixels: Image) -> Floats:
         """Embedding ``[512]``, its length kept: it tells how strong an expression is."""
         size = (FACE_SIZE, FACE_SIZE)
         picture = Pictures.fromarray(pixels).resize(size, Pictures.Resampling.BILINEAR)
         scaled = np.asarray(picture, np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
-        return np.asarray(self._session.run(None, {self._input: scaled})[0][0], np.float32)
+        return np.asarray(self._network(scaled)[0], np.float32)
 
     def faces(self, seen: Sequence[SceneFace], start: Fraction) -> Faces:
         """Embeddings on the model's clock of 25 frames a second, which starts at ``start``.
@@ -68,18 +66,38 @@ class FaceEmbedder:
         return Faces(rows, np.array(frames, np.int64))
 
 
-def at_model_rate(frames: Sequence[int], fps: Fraction) -> list[int]:
-    """Frame numbers of a video of ``fps`` on the model's clock of 25 frames a second."""
-    return [int(Fraction(frame) / fps * TOKENS_PER_SECOND) for frame in frames]
+class OnnxNetwork:
+    """An ONNX network on the CPU: arrays in, its first output out.
 
+    Raises ``EngineError`` DUB-E205 for a file that is none, or that does not take what it is given.
+    """
 
-def _session(path: Path) -> Any:
-    import onnxruntime
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError) as error:
-        raise EngineError(f"{path} cannot be loaded: {error}", code="DUB-E205") from error
+        # its errors have no common base of their own
+        own = [x for x in vars(errors).values() if isinstance(x, type) and issubclass(x, Exception)]
+        self._errors = (RuntimeError, ValueError, *own)
+        self.path = path
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 2
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = ["CPUExecutionProvider"]
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        except self._errors as error:
+            raise self._broken("loaded", error) from error
+        self.inputs: Sequence[Any] = self._session.get_inputs()
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The first output for ``arrays``, which are in the order of ``inputs``."""
+        named = {one.name: array for one, array in zip(self.inputs, arrays, strict=True)}
+        try:
+            return self._session.run(None, named)[0]
+        except self._errors as error:
+            raise self._broken("run", error) from error
+
+    def _broken(self, what: str, error: Exception) -> EngineError:
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        return EngineError(f"{self.path} cannot be {what}: {told}", code="DUB-E205")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from polydub.engines.dubbing.funcineforge.checkpoint import (
     TEXT,
     Checkpoint,
     build,
+    complete,
     find_checkpoint,
+    flow_as_stored,
     read_config,
     read_state,
 )
@@ -26,7 +28,8 @@ from polydub.engines.dubbing.funcineforge.config import (
     config_from,
 )
 from polydub.engines.dubbing.funcineforge.data import Sample, read_samples, read_xvector
-from polydub.engines.dubbing.funcineforge.engine import VOICES, device_of
+from polydub.engines.dubbing.funcineforge.device import device_of
+from polydub.engines.dubbing.funcineforge.engine import VOICES
 from polydub.engines.dubbing.funcineforge.flow import Flow
 from polydub.engines.dubbing.funcineforge.inputs import XVectors
 from polydub.engines.dubbing.funcineforge.lm import SpeechLm
@@ -34,7 +37,7 @@ from polydub.engines.dubbing.funcineforge.losses import FlowExample, LmExample
 from polydub.engines.dubbing.funcineforge.mel import log_mel
 from polydub.engines.dubbing.funcineforge.sequence import Floats, build_prompt
 from polydub.engines.dubbing.funcineforge.tokenizer import Tokenizer, load_tokenizer
-from polydub.engines.dubbing.funcineforge.training import Trainer, TrainOptions, Watch
+from polydub.engines.dubbing.funcineforge.training import Part, Trainer, TrainOptions, Watch
 from polydub.errors import EngineError, InputError
 from polydub.media.audio import resample
 from polydub.media.wave import open_waveform
@@ -62,25 +65,56 @@ def train(
 ) -> dict[str, float]:
     """Train as asked; a run that was stopped goes on. Returns the figures of the last step.
 
-    Raises ``InputError`` for samples that cannot be read, ``EngineError`` as the parts do.
+    With a checkpoint to start from, what was trained and what it lacks (the other networks, the
+    vocabulary) are a whole checkpoint in ``request.out``, which the engine loads. Raises
+    ``InputError`` for samples that cannot be read, ``EngineError`` as the parts do.
     """
     checkpoint = find_checkpoint(request.start) if request.start else None
     config = _config(request, checkpoint)
-    kind: Any = SpeechLm if options.part == "llm" else Flow
-    own: Any = config.lm if options.part == "llm" else config.flow
     torch.manual_seed(options.seed)
     device = device_of(request.device)
-    if checkpoint is None:
-        network = kind(own).to(device)
-    else:
-        state = read_state(checkpoint.weights(options.part))
-        network = build(kind, own, state, device, torch.float32)
+    network, config = _network(options.part, config, checkpoint, device)
     read = _reader(options, config, checkpoint)
-    examples = [read(sample) for sample in read_samples(request.samples)]
+    examples: Any = Examples(read_samples(request.samples), read)
     trainer = Trainer(
         network, config, request.out, options, evaluate=_evaluation(request, options, read)
     )
-    return trainer.run(examples, watch)
+    figures = trainer.run(examples, watch)
+    if checkpoint is not None:
+        complete(request.out, checkpoint)
+    return figures
+
+
+class Examples(Sequence[Any]):
+    """Samples that are made examples of when they are asked for: a dataset fills no memory.
+
+    What is wrong with a sample is told when it is asked for.
+    """
+
+    def __init__(self, samples: Sequence[Sample], read: Callable[[Sample], Any]) -> None:
+        self._samples, self._read = samples, read
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return Examples(self._samples[place], self._read)
+        return self._read(self._samples[place])
+
+
+def _network(
+    part: Part, config: ModelConfig, checkpoint: Checkpoint | None, device: str
+) -> tuple[Any, ModelConfig]:
+    """The network to train, from the checkpoint or at random, and the sizes that it has."""
+    kind: Any = SpeechLm if part == "llm" else Flow
+    if checkpoint is None:
+        return kind(config.lm if part == "llm" else config.flow).to(device), config
+    state = read_state(checkpoint.weights(part))
+    if part == "flow":
+        config = replace(config, flow=flow_as_stored(config.flow, state))
+    own: Any = config.lm if part == "llm" else config.flow
+    return build(kind, own, state, device, torch.float32), config
 
 
 def _config(request: TrainRequest, checkpoint: Checkpoint | None) -> ModelConfig:
@@ -151,7 +185,7 @@ def _evaluation(
         return None
     if not options.evaluate_every:
         raise EngineError("Held-out samples are given, but not how often to look at them.")
-    examples = [read(sample) for sample in read_samples(request.held_out)]
+    examples = Examples(read_samples(request.held_out), read)
     return lambda network: {"loss": held_out_loss(network, examples, options)}
 
 

@@ -133,7 +133,8 @@ class SpeechLm(nn.Module):
         feed = _Cached(self, mask) if options.cache else _Whole(self, mask)
         hidden = feed(inputs)
         for step in range(max(writer.most for writer in writers)):
-            logp = self.codec_head(hidden).float().log_softmax(-1)
+            # tokens are drawn on the CPU: one way there a step is enough
+            logp = self.codec_head(hidden).float().log_softmax(-1).cpu()
             for row, writer in enumerate(writers):
                 writer.write(logp[row], self.dtype)
             yield step

@@ -124,7 +124,7 @@ def _from_tiktoken(path: Path) -> dict[bytes, int]:
 
 
 def _from_json(path: Path) -> dict[bytes, int]:
-    letters = _letters_of_bytes()
+    letters = letters_of_bytes()
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return {
@@ -136,7 +136,7 @@ def _from_json(path: Path) -> dict[bytes, int]:
         raise _damaged(path) from error
 
 
-def _letters_of_bytes() -> dict[str, int]:
+def letters_of_bytes() -> dict[str, int]:
     """How GPT-2's vocabularies write bytes: printable Latin-1 as itself, the rest from U+0100."""
     plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [value for value in range(256) if value not in plain]

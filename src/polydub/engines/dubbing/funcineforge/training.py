@@ -19,6 +19,7 @@ from torch import Tensor
 
 from polydub.engines.dubbing.funcineforge.checkpoint import MODEL
 from polydub.engines.dubbing.funcineforge.config import ModelConfig, plain
+from polydub.engines.dubbing.funcineforge.device import room_on_device
 from polydub.engines.dubbing.funcineforge.losses import (
     FlowExample,
     FlowLossOptions,
@@ -31,6 +32,7 @@ from polydub.errors import EngineError
 
 Part = Literal["llm", "flow"]
 Examples = Sequence[LmExample] | Sequence[FlowExample]
+"""Read when they are wanted: a sequence need not hold them all."""
 Watch = Callable[[dict[str, float]], None]
 
 
@@ -106,7 +108,8 @@ class Trainer:
         batches = self._batches(examples)
         figures: dict[str, float] = {}
         while self.step < self.options.steps:
-            figures = self._one_step(batches)
+            with room_on_device("A smaller --batch with more --accumulate needs less, --bf16 too."):
+                figures = self._one_step(batches)
             self.step += 1
             if self._due(self.options.evaluate_every) and self._evaluate is not None:
                 self.network.eval()
@@ -126,7 +129,9 @@ class Trainer:
         target = self.folder / MODEL / self.options.part / "model.safetensors"
         target.parent.mkdir(parents=True, exist_ok=True)
         weights = {name: x.detach().cpu() for name, x in self.network.state_dict().items()}
-        save_file({name: value.contiguous() for name, value in weights.items()}, target)
+        fresh = target.with_suffix(".new")
+        save_file({name: value.contiguous() for name, value in weights.items()}, fresh)
+        fresh.replace(target)
         sizes = json.dumps(plain(self.config), indent=2)
         (self.folder / MODEL / "polydub.json").write_text(sizes, encoding="utf-8")
         state = {
@@ -134,7 +139,10 @@ class Trainer:
             "network": weights,
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
+            "dropout": torch.get_rng_state(),
         }
+        if self._device.type == "cuda":
+            state["dropout_cuda"] = torch.cuda.get_rng_state(self._device)
         fresh = self._state.with_suffix(".new")
         torch.save(state, fresh)
         fresh.replace(self._state)
@@ -144,17 +152,31 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._generator.set_state(state["generator"])
+        if "dropout" in state:
+            torch.set_rng_state(state["dropout"])
+        if self._device.type == "cuda" and "dropout_cuda" in state:
+            torch.cuda.set_rng_state(state["dropout_cuda"], self._device)
         self.step = int(state["step"])
 
     def _due(self, every: int) -> bool:
         return bool(every) and self.step % every == 0
 
     def _batches(self, examples: Examples) -> Iterator[Sequence[Any]]:
-        """Batches without end, drawn anew in every round; the same after a resume."""
+        """Batches without end from this step on, in an order drawn anew in every round.
+
+        The order depends on seed and round alone: a run that goes on sees what it would have seen.
+        """
+        size = self.options.batch
+        a_round = math.ceil(len(examples) / size)
+        number = self.step * self.options.accumulate
         while True:
-            order = torch.randperm(len(examples), generator=self._generator).tolist()
-            for first in range(0, len(order), self.options.batch):
-                yield [examples[place] for place in order[first : first + self.options.batch]]
+            round_, place = divmod(number, a_round)
+            # only the lower 32 bits of a seed count
+            generator = torch.Generator().manual_seed(self.options.seed + 1_000_003 * round_)
+            order = torch.randperm(len(examples), generator=generator).tolist()
+            for first in range(place * size, len(order), size):
+                yield [examples[place] for place in order[first : first + size]]
+                number += 1
 
     def _one_step(self, batches: Iterator[Sequence[Any]]) -> dict[str, float]:
         options = self.options

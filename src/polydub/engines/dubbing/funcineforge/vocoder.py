@@ -34,6 +34,16 @@ class Vocoder(nn.Module):
         self.config = config
         self.generator = _Generator(config)
 
+    def keep_phase_on_cpu(self) -> None:
+        """Pitch and source are computed on the CPU from now on, wherever the rest is.
+
+        The released program does so with the pitch. Phase adds up over the whole clip, and a GPU
+        multiplies convolutions with 10 bits (TF32) and sums in another order; it is 2 % of the
+        work, and the noise table need not be carried over.
+        """
+        self.generator.f0_predictor.cpu()
+        self.generator.m_source.cpu()
+
     @torch.no_grad()
     def sound(self, mel: Tensor, *, noise: Tensor | None = None, final: bool = True) -> Tensor:
         """Samples ``[480 * frames]`` of a log-mel ``[frames, 80]``.
@@ -46,15 +56,16 @@ class Vocoder(nn.Module):
         if noise is None:
             width = self.config.harmonics + 1
             noise = source_noise(f0.shape[1] * HOP, width, self.config.noise_seed)
-        source = self.generator.m_source(f0, noise.to(x.device))
+        source = self.generator.m_source(f0, noise)
         if not final:
             x = x[:, :, :-F0_LOOKAHEAD]
-        return self.generator(x, source, final=final)[0]
+        return self.generator(x, source.to(x.device), final=final)[0]
 
     @torch.no_grad()
     def pitch(self, mel: Tensor, *, final: bool = True) -> Tensor:
         """F0 in Hz ``[batch, frames]`` of ``mel`` ``[batch, 80, frames]``, in single precision."""
-        return self.generator.f0_predictor(mel, final=final).float()
+        predictor = self.generator.f0_predictor
+        return predictor(mel.to(predictor.classifier.weight), final=final).float()
 
 
 class _Generator(nn.Module):
