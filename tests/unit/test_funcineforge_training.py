@@ -194,14 +194,12 @@ def test_a_stopped_flow_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
 
 def test_every_sample_is_seen_once_a_round(tmp_path: Path) -> None:
     trainer = Trainer(lm(), CONFIG, tmp_path, TrainOptions(batch=2, accumulate=2))
-    batches = trainer._batches([example(number, 4) for number in range(5)])
+    batches = trainer.batches([example(number, 4) for number in range(5)])
     rounds = [[int(x.prompt.ids[1]) for _ in range(3) for x in next(batches)] for _ in range(3)]
     assert all(sorted(seen) == [10, 11, 12, 13, 14] for seen in rounds)
     assert len({tuple(seen) for seen in rounds}) > 1
     trainer.step = 1  # two batches were seen: the round's last one comes first
-    later = [
-        int(x.prompt.ids[1]) for x in next(trainer._batches([example(n, 4) for n in range(5)]))
-    ]
+    later = [int(x.prompt.ids[1]) for x in next(trainer.batches([example(n, 4) for n in range(5)]))]
     assert later == rounds[0][4:]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from polydub.errors import InputError, ProjectError
 from polydub.model import Source, Speaker
 from polydub.model.cues import LineCues
+from polydub.model.language import is_spaced
 from polydub.model.scene import SceneLine
 from polydub.pipeline import graph
 from polydub.pipeline.analysis import Analysis
@@ -43,7 +44,6 @@ __all__ = [
 ]
 
 KINDS = ("separate", "recognize", "voiceprint", "segment", "faces", "active-speaker")
-WITHOUT_SPACES = ("zh", "ja", "th", "lo", "my", "km", "yue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _built(
             if not known:
                 journal.add(plan.name, writer.write(plan))
             clue = _clue(plan, cues, cast, script.language)
-            spaced = script.language.split("-")[0] not in WITHOUT_SPACES
+            spaced = is_spaced(script.language)
             rows.append(clip_row(plan, cast, clue, spaced=spaced, parts=request.parts))
             progress.step(plan.name, cached=known)
     about = (film, analysis.source.digest, script.language, licence)

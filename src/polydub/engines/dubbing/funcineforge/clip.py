@@ -18,6 +18,7 @@ from torch import Tensor
 
 from polydub.engines.dubbing.funcineforge.checkpoint import Networks
 from polydub.engines.dubbing.funcineforge.config import (
+    CODEC_UNITS,
     MEL_PER_TOKEN,
     RATE,
     SAMPLES_PER_TOKEN,
@@ -41,6 +42,8 @@ SILENT_TOKEN = 1
 """The speech token of silence by the paper's figure; the released code does nothing with it."""
 MARGIN_S = 0.12
 """Seconds around a turn that still belong to it when what lies outside is silenced."""
+NOT_SPEECH = tuple(range(SPEECH_TOKENS, CODEC_UNITS))
+"""Ids that the flow leaves out: each one said would move all that follows by 40 ms."""
 FADE_S = 0.02
 """Seconds of the fades at edges and joints."""
 
@@ -153,10 +156,13 @@ class ClipMaker:
         """The tokens of a clip: of all candidates the one nearest to its length."""
         options = self.options
         count = max(1, options.candidates)
-        plan = self._silent_plan(clip) if options.silence == "forced" else Plan()
+        plan, decoding = Plan(), options.decoding
+        if options.silence == "forced":
+            plan = self._silent_plan(clip)
+            decoding = replace(decoding, avoid=(*decoding.avoid, *NOT_SPEECH))
         drafts = self._networks.lm.tokens(
             [self.prompt(clip)] * count,
-            options.decoding,
+            decoding,
             seeds=[options.seed + number for number in range(count)],
             plans=[plan] * count,
         )
@@ -178,19 +184,22 @@ class ClipMaker:
     def redo(self, clip: Clip, before: ClipSound, turn: int, *, seed: int) -> ClipSound:
         """``before`` with one turn said anew; everything outside it stays as it was, bit by bit.
 
-        The other tokens are said again as they were, so that the new turn continues them.
+        The other tokens are said again as they were, so that the new turn continues them. The
+        result has tokens of speech only: what the flow left out before is left out here.
         """
         tag = clip.turns[turn].tag
+        spoken = [token for token in before.tokens if token < SPEECH_TOKENS]
         frames = range(
             max(0, math.floor(tag.start * TOKENS_PER_SECOND)),
-            min(len(before.tokens), math.ceil((tag.start + tag.duration) * TOKENS_PER_SECOND)),
+            min(len(spoken), math.ceil((tag.start + tag.duration) * TOKENS_PER_SECOND)),
         )
-        said = {n: token for n, token in enumerate(before.tokens) if n not in frames}
+        said = {n: token for n, token in enumerate(spoken) if n not in frames}
+        decoding = self.options.decoding
         (written,) = self._networks.lm.tokens(
             [self.prompt(clip)],
-            replace(self.options.decoding, avoid=tuple(range(SPEECH_TOKENS, 6761))),
+            replace(decoding, avoid=(*decoding.avoid, *NOT_SPEECH)),
             seeds=[seed],
-            plans=[Plan(said, len(before.tokens))],
+            plans=[Plan(said, len(spoken))],
         )
         fresh = self.render(clip, written.tokens)
         first, last = (edge * SAMPLES_PER_TOKEN for edge in (frames.start, frames.stop))

@@ -14,6 +14,7 @@ from polydub.engines.dubbing.funcineforge.config import RATE, TOKENS_PER_SECOND,
 from polydub.engines.protocols import Capabilities
 from polydub.errors import EngineError
 from polydub.model import Waveform
+from polydub.model.language import is_spaced
 from polydub.model.scene import Scene, SceneSpeech
 
 SETTINGS = "POLYDUB_FUNCINEFORGE"
@@ -27,7 +28,6 @@ ROOM_USED = Fraction(11, 10)
 LESS_MEMORY = (
     f'{SETTINGS}=\'{{"dtype": "bfloat16", "window_s": 15}}\' needs less; {{"device": "cpu"}} none.'
 )
-WITHOUT_SPACES = ("zh", "ja", "th", "lo", "my", "km", "yue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class FunCineForge:
             },
             faces=faces,
             clue=scene.clue,
-            spaced=scene.language.split("-")[0] not in WITHOUT_SPACES,
+            spaced=is_spaced(scene.language),
         )
         return clip, notes
 

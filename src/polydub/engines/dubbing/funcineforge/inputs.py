@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -27,13 +28,21 @@ class XVectors:
 
     def __init__(self, path: Path) -> None:
         self._network = OnnxNetwork(path)
+        self._known: dict[bytes, Floats] = {}
 
     def of(self, audio: Waveform) -> Floats:
-        """X-vector ``[192]`` of all of ``audio``, not normalised.
+        """X-vector ``[192]`` of all of ``audio``, not normalised; computed once a recording.
 
         Samples in [-1, 1] at 16 kHz, Kaldi features less their mean. Raises ``EngineError`` for
         less than one frame (25 ms) of sound.
         """
+        samples = np.ascontiguousarray(audio.samples)
+        key = hashlib.sha256(samples.tobytes() + str((audio.rate, samples.shape)).encode()).digest()
+        if key not in self._known:
+            self._known[key] = self._computed(audio)
+        return self._known[key]
+
+    def _computed(self, audio: Waveform) -> Floats:
         sound = resample(audio.mono(), RATE)
         if len(sound.samples) < FRAME:
             raise EngineError("A reference voice is empty.")

@@ -84,7 +84,10 @@ class Trainer:
         self._evaluate = evaluate
         self._generator = torch.Generator().manual_seed(options.seed)
         self._optimizer = torch.optim.AdamW(
-            network.parameters(), lr=options.rate, weight_decay=options.decay
+            network.parameters(),
+            lr=options.rate,
+            weight_decay=options.decay,
+            fused=self._device.type == "cuda",
         )
         if self._state.is_file():
             self._resume()
@@ -105,11 +108,11 @@ class Trainer:
         if not examples:
             raise EngineError("There are no samples to train with.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        batches = self._batches(examples)
+        batches = self.batches(examples)
         figures: dict[str, float] = {}
         while self.step < self.options.steps:
             with room_on_device("A smaller --batch with more --accumulate needs less, --bf16 too."):
-                figures = self._one_step(batches)
+                figures = self.one_step(batches)
             self.step += 1
             if self._due(self.options.evaluate_every) and self._evaluate is not None:
                 self.network.eval()
@@ -161,7 +164,7 @@ class Trainer:
     def _due(self, every: int) -> bool:
         return bool(every) and self.step % every == 0
 
-    def _batches(self, examples: Examples) -> Iterator[Sequence[Any]]:
+    def batches(self, examples: Examples) -> Iterator[Sequence[Any]]:
         """Batches without end from this step on, in an order drawn anew in every round.
 
         The order depends on seed and round alone: a run that goes on sees what it would have seen.
@@ -178,7 +181,11 @@ class Trainer:
                 yield [examples[place] for place in order[first : first + size]]
                 number += 1
 
-    def _one_step(self, batches: Iterator[Sequence[Any]]) -> dict[str, float]:
+    def one_step(self, batches: Iterator[Sequence[Any]]) -> dict[str, float]:
+        """Learn from the next of ``batches``; returns losses, rate and the gradient's norm.
+
+        Raises ``EngineError`` when a loss is not finite.
+        """
         options = self.options
         self.network.train()
         rate = options.rate * min(1.0, (self.step + 1) / max(1, options.warmup))
