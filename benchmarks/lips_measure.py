@@ -115,6 +115,9 @@ def movement(film: Film, seen: Seen, voice: Voice, tally: Tally, name: str) -> N
     tally.add("opening", float(np.nanpercentile(seen.opening, 95)))
     quiet = silent(times, voice)[1:]
     tally.add("leak", *speed[quiet].tolist())
+    said = ~silent(times, voice)
+    if said.any():
+        tally.add("mean", float(np.nanmean(seen.opening[said])))
     if quiet.any():
         tally.add("gap", *seen.opening[1:][quiet].tolist())
     for phone in voice.phones:
@@ -163,9 +166,16 @@ def loudness_fit(film: Film, seen: Seen, voice: Voice) -> float | None:
 
 
 def appearance(
-    tools: Tools, film: Film, track: FaceTrack, changed: dict[int, Image], tally: Tally
+    tools: Tools, film: Film, seen: Seen, changed: dict[int, Image], tally: Tally
 ) -> None:
-    """Identity, sharpness of mouth against ring, seam and flicker, all against the original."""
+    """Identity, sharpness of mouth against ring, seam and flicker, all against the original.
+
+    An open mouth with teeth has more fine detail than a closed one: a rendered mouth is compared
+    with the original frames that are about as open.
+    """
+    track = seen.track
+    own: list[tuple[float, float]] = []
+    drawn: list[tuple[float, float]] = []
     last: tuple[int, Any, Any] | None = None
     before, after = [], []
     ring, mouth = pictures.ring(SQUARE), ~pictures.ring(SQUARE, inner=0.42, outer=9)
@@ -181,7 +191,9 @@ def appearance(
         ]
         detail = [_detail(square) for square in pair]
         ratio = [d[mouth].mean() / d[ring].mean() for d in detail]
-        tally.add("sharp", float(ratio[1] / ratio[0]))
+        gap = float(track.aperture[frame - track.first])
+        own.append((gap, float(ratio[0])))
+        drawn.append((float(seen.opening[seen.frames.index(frame)]), float(ratio[1])))
         step = pictures.seam(*pair)
         if step is not None:
             tally.add("seam", step)
@@ -190,9 +202,21 @@ def appearance(
             before.append(pictures.change(last[1], pair[0], whole))
             after.append(pictures.change(last[2], pair[1], whole))
         last = frame, pair[0], pair[1]
+    tally.add("sharp", *_like(own, drawn))
     if before:
         tally.add("flicker", float(np.mean(after) / np.mean(before)))
     _identity(tools, film, track, changed, tally)
+
+
+def _like(own: list[tuple[float, float]], drawn: list[tuple[float, float]]) -> list[float]:
+    """``drawn`` values over the median of the five ``own`` ones whose gap is nearest."""
+    gaps, values = np.array(own).T
+    ratios = []
+    for gap, value in drawn:
+        if np.isfinite(gap):
+            near = np.argsort(np.abs(gaps - gap))[:5]
+            ratios.append(value / float(np.median(values[near])))
+    return ratios
 
 
 def _detail(square: Any) -> Any:
