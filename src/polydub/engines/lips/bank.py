@@ -19,7 +19,7 @@ from polydub.engines.lips.mapping import MouthRange
 from polydub.engines.lips.occlusion import HandFinder
 from polydub.engines.lips.watch import Watch
 from polydub.engines.protocols import FrameReader
-from polydub.model import Image
+from polydub.model import FaceTrack, Image
 
 HIDDEN = 0.02  # share of the mouth that may be covered in an exemplar
 RUN = 8  # frames: exemplars are kept in runs so that natural motion can be replayed
@@ -94,17 +94,22 @@ def pick_frames(
     if len(picks) < limit // 2:
         others = [
             run
-            for index in _nearest_tracks(geometries, target)
+            for index in sorted(
+                (index for index in range(len(geometries)) if index != target),
+                key=lambda index: abs(geometries[index].first - geometries[target].first),
+            )
             for run in _runs(geometries[index], index, size)
         ]
         picks += _spread(geometries, others, limit // 2 - len(picks))
     return sorted(picks, key=lambda pick: (pick.track, pick.row))
 
 
-def _nearest_tracks(geometries: Sequence[TrackGeometry], target: int, most: int = 6) -> list[int]:
-    here = geometries[target].first
-    others = [index for index in range(len(geometries)) if index != target]
-    return sorted(others, key=lambda index: (abs(geometries[index].first - here), index))[:most]
+def nearest_tracks(tracks: Sequence[FaceTrack], target: int, most: int = 6) -> list[int]:
+    """Indices of the target track and of the ``most`` tracks nearest to it in time, in order."""
+    here = tracks[target].first
+    others = [index for index in range(len(tracks)) if index != target]
+    near = sorted(others, key=lambda index: (abs(tracks[index].first - here), index))[:most]
+    return sorted([target, *near])
 
 
 def _runs(geometry: TrackGeometry, track: int, size: tuple[int, int]) -> list[list[Pick]]:

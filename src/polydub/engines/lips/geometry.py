@@ -116,6 +116,7 @@ STABLE: tuple[int, ...] = (
 STABLE += (8, 9, 107, 336, 46, 276, 10, 67, 297, 109, 338, 151, 127, 356, 234, 454)
 
 _MAX_GAP = 3  # frames without landmarks that interpolation may bridge
+_BLOCK, _MARGIN = 1500, 24  # frames measured at once, and how far beyond filters look
 _STILL = 0.06  # head speed in IOD per frame at which smoothing is off
 
 
@@ -286,12 +287,10 @@ def measure_track(track: FaceTrack, canonical: Floats) -> TrackGeometry:
 
     Raises ``numpy.linalg.LinAlgError`` when the track has no face at all.
     """
-    filled, usable = fill_gaps(track.landmarks)
+    points, usable, place = _measured(track.landmarks, canonical)
     if not usable.any():
         raise np.linalg.LinAlgError(f"track {track.id} has no face")
-    points = smooth(filled)
     stable = list(STABLE)
-    place = fit_similarities(canonical[stable], points[:, stable])
     usable &= place.scale > 1
     scale = np.maximum(place.scale, 1e-3)
     r = place.rotation
@@ -303,12 +302,12 @@ def measure_track(track: FaceTrack, canonical: Floats) -> TrackGeometry:
         ],
         axis=1,
     )
-    centre = points[:, stable, :2].mean(axis=1)
+    centre = points[:, stable, :2].mean(axis=1, dtype=np.float64)
     step = np.linalg.norm(np.diff(centre, axis=0, prepend=centre[:1]), axis=1)
     return TrackGeometry(
         track=track.id,
         first=track.first,
-        points=points.astype(np.float32),
+        points=points,
         usable=usable,
         place=Similarities(scale, place.rotation, place.translation),
         pose=pose,
@@ -316,6 +315,27 @@ def measure_track(track: FaceTrack, canonical: Floats) -> TrackGeometry:
         width=np.linalg.norm(points[:, LEFT_CORNER] - points[:, RIGHT_CORNER], axis=1) / scale,
         speed=step / scale,
     )
+
+
+def _measured(
+    landmarks: npt.NDArray[np.float32], canonical: Floats
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], Similarities]:
+    """Smoothed points, usable frames and places, block by block: a shot may last an hour."""
+    count = len(landmarks)
+    points = np.zeros((count, 478, 3), np.float32)
+    usable = np.zeros(count, np.bool_)
+    scale, rotation, shift = np.zeros(count), np.zeros((count, 3, 3)), np.zeros((count, 3))
+    stable = list(STABLE)
+    for start in range(0, count, _BLOCK):
+        low, stop = max(0, start - _MARGIN), min(count, start + _BLOCK)
+        filled, seen = fill_gaps(landmarks[low : stop + _MARGIN])
+        own = slice(start - low, stop - low)
+        smoothed = smooth(filled)[own]
+        place = fit_similarities(canonical[stable], smoothed[:, stable])
+        points[start:stop], usable[start:stop] = smoothed, seen[own]
+        scale[start:stop], rotation[start:stop] = place.scale, place.rotation
+        shift[start:stop] = place.translation
+    return points, usable, Similarities(scale, rotation, shift)
 
 
 def smoothstep(value: Floats) -> Floats:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 
 from polydub.engines.lips.geometry import Floats, TrackGeometry
@@ -63,7 +64,16 @@ class MouthRange:
         return max(self.wide - self.narrow, 0.03)
 
 
-def mouth_range(tracks: Sequence[TrackGeometry]) -> MouthRange | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class MouthMoves:
+    """What one track tells of a mouth: ``aperture``, ``width`` and ``usable``, each ``[n]``."""
+
+    aperture: Floats
+    width: Floats
+    usable: npt.NDArray[np.bool_]
+
+
+def mouth_range(tracks: Sequence[MouthMoves | TrackGeometry]) -> MouthRange | None:
     """Range over the frames in which the mouth is busy; over all frames when those are under 40.
 
     Busy: the aperture varies within +-0.25 s nearly as much as it does in the person's liveliest
@@ -89,7 +99,7 @@ def mouth_range(tracks: Sequence[TrackGeometry]) -> MouthRange | None:
     )  # fmt: skip
 
 
-def _steps(track: TrackGeometry) -> Floats:
+def _steps(track: MouthMoves | TrackGeometry) -> Floats:
     """Change of aperture and width from the frame before, in usable frames ``[2, k]``."""
     pair = np.stack([track.aperture, track.width])
     steps: Floats = np.abs(np.diff(pair, axis=1, prepend=pair[:, :1]))[:, track.usable]

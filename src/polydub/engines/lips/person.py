@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from polydub.engines.lips.bank import Bank, BankBuilder, pick_frames
+from polydub.engines.lips.bank import Bank, BankBuilder, nearest_tracks, pick_frames
 from polydub.engines.lips.drawing import Drawing
 from polydub.engines.lips.gates import (
     FAILED,
@@ -27,7 +27,13 @@ from polydub.engines.lips.geometry import (
     mouth_weights,
     person_canonical,
 )
-from polydub.engines.lips.mapping import MouthRange, MouthTargets, QuantileMap, mouth_range
+from polydub.engines.lips.mapping import (
+    MouthMoves,
+    MouthRange,
+    MouthTargets,
+    QuantileMap,
+    mouth_range,
+)
 from polydub.engines.lips.occlusion import HandFinder
 from polydub.engines.lips.options import ExemplarOptions
 from polydub.engines.lips.stretch import Stretch, group_spans, plan_stretch
@@ -69,25 +75,29 @@ class PersonRenderer:
         self._options = options
         self._hands = hands or HandFinder()
         self._stretches = group_spans(spans, shots)
-        self._geometries: list[TrackGeometry] = []
-        self._weights = np.zeros(0)
+        self._tracks: list[FaceTrack] = []
+        self._canonical = np.zeros((478, 3))
         self._mouth: MouthRange | None = None
         self._measure(tracks)
 
     def _measure(self, tracks: Sequence[FaceTrack]) -> None:
+        """The head, the tracks that show it, and how its mouth moves; no landmarks are kept."""
         try:
             canonical = person_canonical(tracks)
         except np.linalg.LinAlgError:
             return
         if canonical is None:
             return
-        self._weights = mouth_weights(canonical)
+        self._canonical = canonical
+        moves = []
         for track in sorted(tracks, key=lambda track: (track.first, track.id)):
             try:
-                self._geometries.append(measure_track(track, canonical))
+                measured = measure_track(track, canonical)
             except np.linalg.LinAlgError:  # this track is left alone, the others are not
                 continue
-        self._mouth = mouth_range(self._geometries)
+            self._tracks.append(track)
+            moves.append(MouthMoves(measured.aperture, measured.width, measured.usable))
+        self._mouth = mouth_range(moves)
 
     def render(
         self, read: FrameReader, frame_time: Callable[[int], Fraction], audio: Waveform
@@ -134,11 +144,13 @@ class PersonRenderer:
 
     def _prepare(self, track: str, read: FrameReader) -> _Material | str:
         """Exemplars and light for ``track``, or the reason why there are none."""
-        names = [geometry.track for geometry in self._geometries]
+        names = [known.id for known in self._tracks]
         if track not in names or self._mouth is None:
             return NO_LANDMARKS
-        target = names.index(track)
-        geometry = self._geometries[target]
+        near = nearest_tracks(self._tracks, names.index(track))
+        geometries = [measure_track(self._tracks[at], self._canonical) for at in near]
+        target = near.index(names.index(track))
+        geometry = geometries[target]
         if self._mouth.high - self._mouth.low < self._options.min_range:
             return STILL_MOUTH
         wanted = sorted(
@@ -154,10 +166,10 @@ class PersonRenderer:
             return NO_LANDMARKS
         try:
             size = _picture_size(read, wanted[0])
-            picks = pick_frames(self._geometries, target, self._options.max_exemplars, size)
+            picks = pick_frames(geometries, target, self._options.max_exemplars, size)
             if len(picks) < self._options.min_exemplars:
                 return FEW_EXAMPLES
-            builder = BankBuilder(self._geometries, target, self._hands)
+            builder = BankBuilder(geometries, target, self._hands)
             builder.collect(picks, wanted, read)
         except (InputError, EngineError) as error:
             return f"{UNREADABLE}: {error.message}"
@@ -201,9 +213,8 @@ class PersonRenderer:
         except np.linalg.LinAlgError:
             yield from (_left_alone(span, FAILED) for span in stretch.spans)
             return
-        artist = FrameSynthesizer(
-            geometry, known.bank, self._weights, paste=not self._options.mesh_only
-        )
+        weights = mouth_weights(self._canonical)
+        artist = FrameSynthesizer(geometry, known.bank, weights, paste=not self._options.mesh_only)
         drawing = Drawing(
             plan, known.bank, artist, self._options, stretch.first, inside, pool, known.watch
         )
