@@ -38,7 +38,7 @@ def test_every_axis_has_headlines_that_are_its_own() -> None:
     for axis, names in HEADLINES.items():
         assert names and all(METRICS[name].axis == axis for name in names)
     for metric in METRICS.values():
-        assert metric.protocol == f"polydub.{metric.axis}.{metric.name}/1"
+        assert metric.protocol.startswith(f"polydub.{metric.axis}.{metric.name}/")
         assert metric.meaning
 
 
@@ -169,35 +169,6 @@ def test_timeline_error_counts_each_kind() -> None:
 
 
 # mouths
-
-
-def mouth(seed: int, delay: int, n: int = 100, *, still: bool = False) -> mouths.Mouth:
-    rng = np.random.default_rng(seed)
-    from scipy.ndimage import gaussian_filter1d
-
-    drive = gaussian_filter1d(rng.normal(size=n + 2 * mouths.REACH), 2)
-    at = np.arange(n) + mouths.REACH + delay
-    opening = 0.4 + drive[np.clip(at, 0, len(drive) - 1)]
-    if still:
-        opening = np.full(n, 0.4) + 1e-3 * rng.normal(size=n)
-    return mouths.Mouth(f"L{seed}", opening, np.ones(n, bool), drive)
-
-
-@pytest.mark.parametrize("delay", [-5, 0, 8])
-def test_the_delay_of_the_sound_is_found_and_does_not_count(delay: int) -> None:
-    fit = mouths.fit_mouths([mouth(seed, delay) for seed in range(3)])
-    assert fit.delay_ms == pytest.approx(40 * delay, abs=12)
-    assert min(fit.of_line.values()) > 0.9
-
-
-def test_a_delay_beyond_reach_is_not_told() -> None:
-    fit = mouths.fit_mouths([mouth(seed, mouths.REACH + 1) for seed in range(3)])
-    assert fit.delay_ms is None
-
-
-def test_a_still_mouth_follows_nothing() -> None:
-    fit = mouths.fit_mouths([mouth(seed, 0, still=True) for seed in range(3)])
-    assert fit.delay_ms is None and max(fit.of_line.values()) == 0
 
 
 def test_motion_ratio_and_leak() -> None:

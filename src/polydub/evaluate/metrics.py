@@ -176,6 +176,7 @@ _ALL = (
     ),
     _metric(
         "av_delay_ms", "when", "sound after mouth", "ms", "zero", 80.0, 160.0, form="+.0f",
+        version=2,
         meaning="The delay of the sound at which it fits the mouths best; + is late. Measured "
         "over all lines together, from lip landmarks; a few seconds of speech are too little.",
     ),
@@ -250,14 +251,16 @@ _ALL = (
     ),
     # lips
     _metric(
-        "lip_sync", "lips", "mouth follows the voice", "", "high", None, None,
-        meaning="Correlation of the mouth's opening with what the sound asks for, at the film's "
-        "best delay where there is a clear one (so a constant delay does not change it). From "
-        "landmarks, without weights: weak on film, where the original itself scatters widely; read "
-        "it beside the next figure. Exaggerated mouths score as well as real ones.",
+        "lip_sync", "lips", "mouth follows the voice", "", "high", None, None, version=2,
+        meaning="Correlation of what mouth and sound have in common (a fit on eleven sentences of "
+        "GRID, from landmarks), at the film's best delay where there is a clear one (so a constant "
+        "delay does not change it). A talker's own voice fits better than another's in 4 of 5 "
+        "pairs of film lines, real mouths reach -0.1 to 0.8: read it over many lines, beside the "
+        "next figure. Exaggerated mouths score as well as real ones.",
     ),
     _metric(
         "lip_sync_original", "lips", "the original's mouth, its voice", "", "high", None, None,
+        version=2,
         meaning="How well the original's mouths follow the original's voice by the same measure: "
         "the scale for the figure above.",
     ),

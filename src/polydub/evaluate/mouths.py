@@ -1,10 +1,10 @@
-"""Whether mouths move with a sound: from lip landmarks alone, no weights. Pure: curves in.
+"""Whether mouths move with a sound: from lip landmarks alone. Pure: arrays in.
 
-A curve is a mouth's opening at 25 Hz; the drive is how far a mouth should be open for the sound
-(:mod:`polydub.engines.active_speaker.speech_drive`). SyncNet's LSE-C asks the same question of
-pixels. Like it, a fit at the best delay is blind to a constant delay, and a mouth that exaggerates
-fits as well as a real one. It tells a talker's own voice from another only weakly on single film
-lines: judge films by it, not lines.
+Mouth and sound are each reduced to the numbers that they had most in common in real talkers
+(:mod:`polydub.evaluate.mouth_sound`); the fit is the correlation of these numbers over a line.
+SyncNet's LSE-C asks the same question of pixels. Like it, a fit at the best delay is blind to a
+constant delay, and a mouth that exaggerates fits as well as a real one. It tells a talker's own
+voice from another only in most film lines: judge films by it, not lines.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d
 
-CLOCK = 25.0
-"""Hz of all curves here."""
+from polydub.evaluate.mouth_sound import (
+    CLOCK,
+    GAP,
+    MouthSound,
+    load_mouth_sound,
+    mouth_windows,
+    quick,
+)
+
 REACH = 15
 """Ticks of delay tried either way: 0.6 s, as SyncNet does."""
 LEAST_TICKS = 20
@@ -40,15 +46,17 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mouth:
-    """One line's visible speech, ``n`` ticks: opening, where it can be trusted, the drive.
+    """One line's visible speech, ``n`` ticks: ``k`` numbers seen, where they count, and heard.
 
-    ``drive`` ``[n + 2 * REACH]`` begins ``REACH`` ticks earlier, so that every delay can be tried.
+    ``heard`` ``[k, n + 2 * REACH]`` begins ``REACH`` ticks earlier, so that every delay can be
+    tried; ``weights`` ``[k]`` weigh the numbers.
     """
 
     line: str
-    opening: Curve
+    seen: Curve
     usable: Flags
-    drive: Curve
+    heard: Curve
+    weights: Curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,25 @@ class Fit:
     fit: float | None
 
 
-def shape(opening: Curve) -> Curve:
-    """``opening`` as it is compared: slow changes (smiles, poses) and landmark noise taken out."""
-    smooth = gaussian_filter1d(opening, 0.7)
-    return np.asarray(smooth - gaussian_filter1d(smooth, 0.8 * CLOCK))
+STILL = 5e-3
+"""Eye distances of lip movement below which a mouth is still: landmark noise of 0.003 would be
+brought to the size of speech and correlate with anything."""
+
+
+def line_mouth(
+    line: str, lengths: Curve, usable: Flags, sound: Curve, fitted: MouthSound | None = None
+) -> Mouth:
+    """What is compared of one line.
+
+    ``lengths`` ``[9, n]`` of :func:`~polydub.evaluate.mouth_sound.mouth_lengths` at 25 Hz,
+    ``sound`` ``[n + 2 * REACH, 120]`` of :func:`~polydub.evaluate.mouth_sound.sound_windows`.
+    """
+    fitted = fitted or load_mouth_sound()
+    moves = usable.any() and float(quick(lengths[GAP])[usable].std()) > STILL
+    seen = np.zeros((len(fitted.strength), lengths.shape[1]))
+    if moves:
+        seen = (mouth_windows(lengths, usable) @ fitted.mouth).T
+    return Mouth(line, seen, usable, (sound @ fitted.sound).T, fitted.strength)
 
 
 def fit_mouths(mouths: Sequence[Mouth]) -> Fit:
@@ -97,18 +120,18 @@ def fit_in_place(mouths: Sequence[Mouth]) -> dict[str, float]:
 
 
 def _correlations(mouth: Mouth) -> Curve:
-    """Correlation of one line at every delay; 0 where either does not move."""
+    """Weighted mean correlation of one line's numbers at every delay; 0 where nothing moves."""
     use = mouth.usable
-    first = shape(mouth.opening)[use]
-    first = first - first.mean()
+    first = mouth.seen[:, use]
+    first = first - first.mean(axis=1, keepdims=True)
     found = np.zeros(2 * REACH + 1)
     for number in range(2 * REACH + 1):
-        second = mouth.drive[number : number + len(mouth.opening)][use]
-        second = second - second.mean()
-        power = float(first @ first) * float(second @ second)
-        # a still mouth: landmark noise of 0.003 eye distances correlates with nothing
-        if power > 1e-12 and float(np.sqrt((first**2).mean())) > 5e-3:
-            found[number] = float(first @ second) / np.sqrt(power)
+        second = mouth.heard[:, number : number + mouth.seen.shape[1]][:, use]
+        second = second - second.mean(axis=1, keepdims=True)
+        power = (first**2).sum(axis=1) * (second**2).sum(axis=1)
+        moving = power > 1e-12
+        each = (first * second).sum(axis=1)[moving] / np.sqrt(power[moving])
+        found[number] = float(each @ mouth.weights[moving]) / float(mouth.weights.sum())
     return found
 
 

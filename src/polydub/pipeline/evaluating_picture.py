@@ -15,16 +15,12 @@ import numpy.typing as npt
 from PIL import Image as Picture
 
 from polydub.engines.active_speaker.mouth_curves import (
-    MouthCurves,
     mouth_curves,
     speed,
     weighted_mean,
 )
-from polydub.engines.active_speaker.speech_drive import speech_drive
 from polydub.evaluate import pictures
 from polydub.evaluate.mouths import (
-    CLOCK,
-    REACH,
     Mouth,
     fit_in_place,
     fit_mouths,
@@ -35,6 +31,7 @@ from polydub.media.frames import FrameSource
 from polydub.model import FaceTrack, Image, Shot, Source, Span, VideoStream, Waveform, merge
 from polydub.pipeline.analysis import Analysis, frames_of
 from polydub.pipeline.evaluating_lse import LseMeter, load_syncnet
+from polydub.pipeline.evaluating_mouths import mouth_of_line
 from polydub.pipeline.evaluating_sound import SaidLine
 from polydub.pipeline.run import Run
 
@@ -321,8 +318,9 @@ class _Watcher:
         if first is None or second is None:
             return
         pairs = ((first, said.source), (second, said.dub))
-        for (curves, spans), sound, found in zip(pairs, voices, mouths, strict=True):
-            mouth = _mouth_of(name, curves, spans, sound)
+        faces = ((before, times, first), (after, times, second))
+        for face, (_, spans), sound, found in zip(faces, pairs, voices, mouths, strict=True):
+            mouth = mouth_of_line(name, face, spans, sound)
             if mouth is not None:
                 found.append(mouth)
         speeds = []
@@ -339,19 +337,6 @@ class _Watcher:
         ratio = motion_ratio(*speeds)
         if ratio is not None:
             values["lip_motion"] = ratio
-
-
-def _mouth_of(
-    name: str, curves: MouthCurves, spans: Sequence[Span], sound: Waveform
-) -> Mouth | None:
-    """What is compared of one line in one of the films; ``None`` when it is not said there."""
-    clock = curves.times
-    speaks = _inside(clock, spans)
-    if not speaks.any():
-        return None
-    opening = np.sqrt(np.maximum(curves.inner, 0)) + np.sqrt(np.maximum(curves.outer, 0))
-    times = clock[0] + np.arange(-REACH, len(clock) + REACH) / CLOCK
-    return Mouth(name, opening, curves.usable & speaks, speech_drive(sound, times))
 
 
 def _near(
