@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from polydub.engines.protocols import Capabilities, Delivery, StylePrint
 from polydub.model import VoiceChoice, Voiceprint, Waveform
@@ -10,6 +11,7 @@ from polydub.stages.cast import (
     best_audition,
     heard_gender,
     likeness,
+    pitch_ratio,
     shortlist,
     sure_gender,
     tune_voice,
@@ -153,3 +155,20 @@ def test_conversion_is_dropped_when_it_does_not() -> None:
     choice = tuned(best=0.2, plain=0.2)
     assert (choice.pitch, choice.warp, choice.envelope) == (1.0, 1.0, 0.0)
     assert choice.similarity == 1.0
+
+
+def test_a_voice_is_moved_all_of_a_small_way_and_half_of_a_long_one() -> None:
+    assert pitch_ratio(200, 203) == 1.0  # nobody hears it
+    assert pitch_ratio(200, 216) == 1.08
+    assert pitch_ratio(200, 264.99) == pytest.approx((1.1 * 1.325) ** 0.5, abs=1e-3)
+    assert pitch_ratio(264.99, 200) == pytest.approx(1 / (1.1 * 1.325) ** 0.5, abs=1e-3)
+    assert pitch_ratio(100, 900) == 1.4
+    assert pitch_ratio(None, 200) == pitch_ratio(200, None) == 1.0
+    moved = [pitch_ratio(100, want) for want in range(60, 200)]
+    assert moved == sorted(moved)
+
+
+def test_of_two_alike_voices_the_one_at_the_speakers_pitch_is_taken() -> None:
+    bank = [style("far", unit(1, 0.2, 0), pitch=150), style("near", unit(1, 0.3, 0), pitch=195)]
+    chosen = assign_styles([VoiceProfile("S1", unit(1, 0.1, 0), 200.0)], bank)
+    assert chosen["S1"].name == "near"

@@ -83,11 +83,13 @@ def character_error_rate(reference: str, hypothesis: str, language: str = "zh") 
 
     Traditional and Simplified Chinese, and kana against kanji, are different characters here, and
     nothing is converted: ask the recogniser for the script that the reference uses (Whisper follows
-    the script of its initial prompt), or the rate is an overestimate.
+    the script of its initial prompt), or the rate is an overestimate. Whole numbers are compared as
+    they are read.
     """
-    del language
-    characters = list(normalise(reference).replace(" ", ""))
-    heard = list(normalise(hypothesis).replace(" ", ""))
+    characters, heard = (
+        list(normalise(spell_numbers(text, language)).replace(" ", ""))
+        for text in (reference, hypothesis)
+    )
     return edit_distance(characters, heard) / max(1, len(characters))
 
 
