@@ -36,7 +36,7 @@ class CastOptions:
     """
 
     other_weight: float = 0.5
-    pitch_cost: float = 0.02
+    pitch_cost: float = 0.01
     gender_cost: float = 1.0
     roughness_cost: float = 0.05
     gain: float = 0.02
