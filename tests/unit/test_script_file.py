@@ -52,6 +52,7 @@ def sample() -> Script:
                 pitch_range_hz=(170.0, 260.5),
                 syllables_per_s=4.2,
                 gender_confidence=0.8,
+                name_confidence=0.85,
                 voices={"es": VoiceChoice("kokoro", "ef_dora", 1.05, 0.94, 0.5, 0.48)},
                 confidence=0.9,
             ),

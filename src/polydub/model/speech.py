@@ -102,7 +102,8 @@ class VoiceChoice:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A member of the cast. ``person`` links to a :class:`~polydub.model.faces.Person` when seen.
+    """A member of the cast. ``name`` is a hint from the text when ``name_confidence`` is set, else
+    made up or a user's. ``person`` links to a :class:`~polydub.model.faces.Person` when seen.
 
     ``references`` are spans of the source in which this voice speaks alone, ``reference_scores``
     why each was chosen (``score`` and its parts, 0 to 1; empty when a user chose them). ``gender``
@@ -121,6 +122,7 @@ class Speaker:
     pitch_range_hz: tuple[float, float] | None = None
     syllables_per_s: float | None = None
     gender_confidence: float | None = None
+    name_confidence: float | None = None
     voices: dict[str, VoiceChoice] = field(default_factory=dict)
     confidence: float = 1.0
     extra: dict[str, Any] = field(default_factory=dict)

@@ -136,6 +136,7 @@ def _speaker(fields: Fields) -> Speaker:
         pitch_range_hz=_pair(fields, "pitch_range_hz"),
         syllables_per_s=fields.optional_number("syllables_per_s"),
         gender_confidence=fields.optional_number("gender_confidence"),
+        name_confidence=fields.optional_number("name_confidence"),
         voices=voices,
         confidence=fields.number("confidence", 1.0),
         extra=_extra(fields, voices=unknown),
@@ -277,6 +278,7 @@ def _speaker_data(speaker: Speaker) -> dict[str, Any]:
         "pitch_range_hz": list(speaker.pitch_range_hz) if speaker.pitch_range_hz else None,
         "syllables_per_s": speaker.syllables_per_s,
         "gender_confidence": speaker.gender_confidence,
+        "name_confidence": speaker.name_confidence,
         "voices": {
             tag: _voice_data(voice) | unknown.get(tag, {}) for tag, voice in speaker.voices.items()
         },

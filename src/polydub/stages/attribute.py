@@ -44,6 +44,7 @@ from polydub.stages.joint_model import (
     posteriors,
     sound_lead,
 )
+from polydub.stages.joint_names import NameOptions
 from polydub.stages.joint_overlap import PairOptions, Spoken, pair_voices
 from polydub.stages.joint_people import PeopleOptions, join_people
 from polydub.stages.joint_scene import Film, Heard, make_film
@@ -74,6 +75,7 @@ class AttributeOptions:
     atoms: AtomOptions = field(default_factory=AtomOptions)
     text: TextOptions = field(default_factory=TextOptions)
     pairs: PairOptions = field(default_factory=PairOptions)
+    names: NameOptions = field(default_factory=NameOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     people: PeopleOptions = field(default_factory=PeopleOptions)
     search: SearchOptions = field(default_factory=SearchOptions)
@@ -126,7 +128,8 @@ def attribute(
     none).
     """
     options = options or AttributeOptions()
-    heard = Heard(spoken_words(transcript), turns, voiceprints, evidence)
+    words = spoken_words(transcript)
+    heard = Heard(words, turns, voiceprints, evidence, transcript.language)
     if not heard.words and not turns and not heard.evidence().speech:
         return Attribution((), (), (), {}, {}, people=tuple(people))
     motion = talking if talking is not None else talking_from_motion(tracks, rate)
@@ -157,6 +160,7 @@ def _decide(
         atom_options=options.atoms,
         text_options=options.text,
         pair_options=options.pairs,
+        name_options=options.names,
     )
     starts = starting_points(
         film.scene, film.breaks, film.atoms, heard.turns, options.search.clusters
@@ -192,6 +196,7 @@ class _Result:
         spoken = list(dict.fromkeys(int(line.voice) for line in self._said))
         self._ids = {voice: f"S{number}" for number, voice in enumerate(spoken, 1)}
         self._persons = {self._ids[voice]: self._person(voice) for voice in spoken}
+        self._names = scene.calls.proposals(solution.labels, n)
 
     def joined_people(
         self, tracks: Sequence[FaceTrack], people: Sequence[Person]
@@ -258,9 +263,11 @@ class _Result:
         lead = link_lead(self._film.scene, self._totals, voice, self._options.model)
         met = bool((self._totals[voice] != 0).any())
         sure = link_confidence(lead, met, self._options.confidence)
+        name, likely = self._names.get(voice, (f"Speaker {identifier[1:]}", None))
         return Speaker(
             id=identifier,
-            name=f"Speaker {identifier[1:]}",
+            name=name,
+            name_confidence=round(likely, 3) if likely is not None else None,
             person=self._persons[identifier],
             confidence=round(sure, 3),
         )

@@ -167,6 +167,7 @@ def _described(old: Speaker, new: Speaker, before: Speaker | None) -> Speaker:
     return replace(
         new,
         name=new.name if made_up else old.name,
+        name_confidence=new.name_confidence if made_up else None,
         gender=old.gender if changed else new.gender,
         gender_confidence=old.gender_confidence if changed else new.gender_confidence,
         pitch_hz=old.pitch_hz if changed else new.pitch_hz,

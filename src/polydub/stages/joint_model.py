@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from polydub.stages.joint_names import Calls
+
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
@@ -64,7 +66,7 @@ class Scene:
 
     ``sums [atoms, d]``, ``counts [atoms]``: voiceprints; ``talks``, ``seen`` ``[atoms, people]``:
     mouths; ``change``, ``stay`` ``[atoms]``: price of a change of voice, or of none, before each
-    atom; ``told [atoms, voices]``: what the text says, once voices are known (empty = nothing).
+    atom; ``calls``: the names in the text.
     ``forced [atoms]``: the pinned voice or -1; voices ``0 .. pinned - 1`` are those that pins name,
     ``person_of`` their fixed people (-1 = none). ``speakers``: the fixed number of voices.
     """
@@ -79,6 +81,7 @@ class Scene:
     pinned: int = 0
     person_of: dict[int, int] = field(default_factory=dict)
     speakers: int | None = None
+    calls: Calls = field(default_factory=Calls)
 
     @property
     def n_atoms(self) -> int:
@@ -91,13 +94,14 @@ class Voices:
     """What the atoms of each voice add up to: ``sums [voices, d]``, ``counts [voices]``.
 
     ``people [voices]``: index of the linked person, -1 = none. ``twin [voices]``: the voice that
-    sounds the same, -1 = none.
+    sounds the same, -1 = none. ``names``: index of the voice of each name in the text, -1 = none.
     """
 
     sums: Floats
     counts: Floats
     people: Labels
     twin: Labels
+    names: Labels
 
 
 def gather(scene: Scene, labels: Labels, n_voices: int, options: ModelOptions) -> Voices:
@@ -105,7 +109,8 @@ def gather(scene: Scene, labels: Labels, n_voices: int, options: ModelOptions) -
     sums = by_voice(scene.sums, labels, n_voices)
     counts = np.bincount(labels, scene.counts, minlength=n_voices).astype(np.float64)
     people, _ = link_people(scene, face_totals(scene, labels, n_voices), options)
-    return Voices(sums, counts, people, find_twins(sums, counts, options)[0])
+    names = scene.calls.bearers(labels, n_voices)
+    return Voices(sums, counts, people, find_twins(sums, counts, options)[0], names)
 
 
 def by_voice(values: Floats, labels: Labels, n_voices: int) -> Floats:
@@ -248,6 +253,7 @@ def emissions(scene: Scene, voices: Voices, options: ModelOptions) -> Floats:
     linked = voices.people >= 0
     total[:, linked] += scene.talks[:, voices.people[linked]]
     total[:, linked] += options.in_view * _in_view(scene)[:, voices.people[linked]]
+    scene.calls.add_to(total, voices.names)
     pinned = np.flatnonzero(scene.forced >= 0)
     total[pinned] -= NEVER
     total[pinned, scene.forced[pinned]] += NEVER
@@ -264,6 +270,7 @@ def objective(scene: Scene, labels: Labels, n_voices: int, options: ModelOptions
     used = voices.counts > 0
     value = float(voice_evidence(voices.sums, voices.counts, options)[used].sum())
     value += find_twins(voices.sums, voices.counts, options)[1]
+    value += scene.calls.worth(labels, n_voices, voices.names)
     totals = face_totals(scene, labels, n_voices)
     value += link_people(scene, totals, options)[1]
     linked = voices.people[labels]

@@ -25,19 +25,25 @@ from polydub.stages.joint_evidence import (
     voice_sums,
 )
 from polydub.stages.joint_model import Floats, Scene
+from polydub.stages.joint_names import NameOptions, calls_of
 from polydub.stages.joint_overlap import PairOptions, pair_spans
 from polydub.stages.joint_text import TextOptions, change_prices
 from polydub.stages.pins import Pins, handles
+from polydub.stages.spoken_names import spoken_names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """All that is known of the sound: words by time, audio-only turns and voices, windows."""
+    """All that is known of the sound: words by time, audio-only turns and voices, windows.
+
+    ``language`` is the words' (BCP-47).
+    """
 
     words: Sequence[Word]
     turns: Sequence[Turn]
     voiceprints: Mapping[str, Voiceprint]
     voices: VoiceEvidence | None = None
+    language: str = "und"
 
     def evidence(self) -> VoiceEvidence:
         """The windows, or what the turns amount to."""
@@ -73,6 +79,7 @@ def make_film(
     atom_options: AtomOptions,
     text_options: TextOptions,
     pair_options: PairOptions,
+    name_options: NameOptions | None = None,
 ) -> Film:
     """The arrays of a film."""
     voices = heard.evidence()
@@ -91,7 +98,10 @@ def make_film(
     talks, seen = face_sums(atoms, faces, talking, people, atom_options)
     by_ear = change_odds(atoms, voices.activity)
     change, stay = change_prices(atoms, heard.words, by_ear, cuts, text_options)
-    scene = Scene(sums, counts, talks, seen, change, stay, np.full(len(atoms), -1, dtype=np.int64))
+    free = np.full(len(atoms), -1, dtype=np.int64)
+    mentions = spoken_names(heard.words, heard.language)
+    calls = calls_of(atoms, mentions, name_options or NameOptions())
+    scene = Scene(sums, counts, talks, seen, change, stay, free, calls=calls)
     scene, names, decisions = _pin(scene, atoms, faces, pins)
     return Film(
         atoms, scene, voices, people, shared, overlap, _breaks(atoms, scene), names, decisions
