@@ -34,6 +34,7 @@ def train(data: Path, start: Path, out: Path, part: str, steps: int) -> list[dic
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_films_dataset_training_dub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = write_film(tmp_path / "talk.mp4")
     start = write_checkpoint(tmp_path / "start")

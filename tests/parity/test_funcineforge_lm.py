@@ -11,6 +11,7 @@ pytest.importorskip("transformers")
 import torch
 
 from polydub.engines.dubbing.funcineforge.config import EOS, LmDecoding
+from polydub.engines.dubbing.funcineforge.lm import Plan
 from tests.parity.parity_data import network, prompt, recorded, tensor
 
 KNOWN = recorded("lm_fixture")
@@ -83,3 +84,12 @@ def test_a_batch_gives_each_prompt_its_own_tokens() -> None:
     without = replace(options, cache=False)
     assert model.tokens([prompt(), short], without, seeds=[1, 42]) == alone
     assert tuple(model.stream(short, options, seed=42)) == alone[1].tokens
+
+
+def test_rows_of_a_batch_end_each_at_its_own_time() -> None:
+    model, plans = network("lm"), [Plan(length=5), Plan(length=12), Plan({2: 1, 3: 1}, 8)]
+    written = model.tokens([prompt()] * 3, LmDecoding(), seeds=[1, 2, 3], plans=plans)
+    assert [len(one.tokens) for one in written] == [5, 12, 8]
+    assert written[2].tokens[2:4] == (1, 1)
+    for one, seed, plan in zip(written, (1, 2, 3), plans, strict=True):
+        assert model.tokens([prompt()], LmDecoding(), seeds=[seed], plans=[plan]) == [one]

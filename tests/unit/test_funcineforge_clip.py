@@ -162,6 +162,8 @@ def test_one_turn_is_said_anew_and_the_rest_stays(networks: Networks) -> None:
     own = maker(networks)
     before = own.make(CLIP)
     after = own.redo(CLIP, before, 1, seed=9)
+    assert own.redo(CLIP, before, 1, seed=10).tokens != after.tokens
+    assert own.redo(CLIP, before, 1, seed=9).tokens == after.tokens
     first, last = 40, 65
     kept = tuple(token for token in before.tokens if token < 6561)
     assert len(kept) < len(before.tokens)  # what the flow leaves out must not move the turn
@@ -254,6 +256,19 @@ def test_tokens_are_spoken_while_they_are_written(networks: Networks) -> None:
     kept = sum(token < 6561 for token in whole.tokens)
     assert len(first) + sum(len(part) for part in sound) == 960 * kept
     assert tuple(asked) == whole.tokens
+
+
+def test_numbers_that_overflow_are_told(networks: Networks) -> None:
+    import copy
+
+    broken = replace(networks, lm=copy.deepcopy(networks.lm), flow=copy.deepcopy(networks.flow))
+    broken.lm.codec_head.weight.data[7] = float("nan")
+    broken.flow.dit_model.proj_out.bias.data[0] = float("nan")
+    with pytest.raises(EngineError, match="language model's numbers overflow") as caught:
+        maker(broken).draft(CLIP)
+    assert "bfloat16" in caught.value.hint
+    with pytest.raises(EngineError, match="sound's numbers overflow"):
+        maker(broken).render(CLIP, [5, 6, 7])
 
 
 def test_a_full_gpu_is_told(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:

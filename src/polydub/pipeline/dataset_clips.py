@@ -50,7 +50,7 @@ class ClipWriter:
         voice = self._dialogue.cut(plan.span).mono()
         write_waveform(self._path("vocal", plan, "wav"), resample(voice, RATE))
         lines = [SceneLine(x.id, x.speaker, x.text, x.span) for x in plan.lines]
-        seen = list(self._faces.of(lines))
+        seen = list(self._faces.of(lines, plan.span.start))
         arrays = {"crops": _crops(seen), "faceI": _frames(seen, plan.span)}
         if self._embed is not None:
             rows = [self._embed.of(face.pixels) for face in seen]

@@ -47,6 +47,8 @@ from polydub.stages.scenes import (
 
 FACES_PER_SECOND = 5
 """As often as the model's own tools look for faces."""
+CLOCK = 25
+"""Frames a second that faces are counted in."""
 FACES = "faces-2"
 """Part of every key: raise it when the faces of a scene come out otherwise."""
 TOO_LONG = "the scene does not fit into its time"
@@ -189,7 +191,7 @@ def _made(
     )
 
     def make(work: Path) -> None:
-        scene = replace(request, faces=tuple(looking.of(plan.lines)))
+        scene = replace(request, faces=tuple(looking.of(plan.lines, plan.span.start)))
         speech = run.engines.get("dubbing").dub(scene)
         write_waveform(work / "scene.wav", speech.audio)
         save(work / "notes.json", speech.notes)
@@ -248,7 +250,7 @@ class SceneFaces:
         self._tracks_of = {
             speaker: names.get(person or "", set()) for speaker, person in people.items()
         }
-        self._tracks: Sequence[FaceTrack] | None = None
+        self._tracks: dict[str, FaceTrack] | None = None
 
     def key(self, lines: Sequence[SceneLine]) -> str:
         """What the faces depend on."""
@@ -256,25 +258,28 @@ class SceneFaces:
         tracks = [sorted(self._tracks_of.get(line.speaker, ())) for line in lines]
         return digest(FACES, self._analysis.picture.key, shown, tracks)
 
-    def of(self, lines: Sequence[SceneLine]) -> Iterator[SceneFace]:
-        """The faces during ``lines``, by time.
+    def of(self, lines: Sequence[SceneLine], start: Fraction) -> Iterator[SceneFace]:
+        """The faces during ``lines``, by time; ``start`` is when their scene begins.
 
-        They are looked at every 200 ms from a line's start on, whatever the film's frame rate: so
-        they stand five frames apart on the model's clock of 25 frames a second, and none is empty.
+        They are looked at on the model's clock of 25 frames a second, which begins with the scene:
+        on every fifth of its frames from a line's start on, whatever the film's own rate. So none
+        of the frames between is empty, and a face is what the film shows at that very moment.
         """
         if self._tracks is None:
-            self._tracks = self._analysis.picture.tracks()
+            self._tracks = {track.id: track for track in self._analysis.picture.tracks()}
         video = self._analysis.video
         wanted: dict[Fraction, tuple[int, FaceTrack]] = {}
         for line in lines:
-            own = self._tracks_of.get(line.speaker, set())
             if self._lines[line.id].visibility != "on-screen":
                 continue
-            for number in range(math.ceil(line.span.duration * FACES_PER_SECOND)):
-                time = line.span.start + Fraction(number, FACES_PER_SECOND)
+            names = sorted(self._tracks_of.get(line.speaker, ()))
+            own = [self._tracks[name] for name in names if name in self._tracks]
+            first, last = (math.ceil((x - start) * CLOCK) for x in (line.span.start, line.span.end))
+            for tick in range(first, last, CLOCK // FACES_PER_SECOND):
+                time = start + Fraction(tick, CLOCK)
                 frame = video.frame_at(time)
-                for track in self._tracks:
-                    if track.id in own and frame in track.frames:
+                for track in own:
+                    if frame in track.frames:
                         wanted[time] = (frame, track)
         yield from self._cropped(sorted(wanted.items(), key=lambda item: item[0]))
 

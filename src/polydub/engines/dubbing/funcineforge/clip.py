@@ -28,6 +28,7 @@ from polydub.engines.dubbing.funcineforge.config import (
     LmDecoding,
 )
 from polydub.engines.dubbing.funcineforge.lm import Plan, Written
+from polydub.engines.dubbing.funcineforge.sampling import EXACTER
 from polydub.engines.dubbing.funcineforge.sequence import (
     Faces,
     Floats,
@@ -169,7 +170,7 @@ class ClipMaker:
         return min(drafts, key=lambda d: (not d.ended, abs(len(d.tokens) - clip.frames)))
 
     def render(self, clip: Clip, tokens: Sequence[int]) -> Floats:
-        """The samples of ``tokens`` in the clip's voices."""
+        """The samples of ``tokens`` in the clip's voices. Raises ``EngineError`` for no numbers."""
         networks, options = self._networks, self.options
         kept = [token for token in tokens if token < SPEECH_TOKENS]
         if not kept:
@@ -177,6 +178,8 @@ class ClipMaker:
         speaker = self._speaker(clip, len(kept))
         (mel,) = networks.flow.mels([kept], [speaker], options.flow)
         samples: Floats = networks.vocoder.sound(mel).cpu().numpy()
+        if not np.isfinite(samples).all():
+            raise EngineError("The sound's numbers overflow.", hint=EXACTER)
         if options.silence == "gated":
             samples = samples * gate([turn.tag for turn in clip.turns], len(samples))
         return samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -83,11 +84,12 @@ class OnnxNetwork:
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
         # its errors have no common base of their own
-        own = [x for x in vars(errors).values() if isinstance(x, type) and issubclass(x, Exception)]
-        self._errors = (RuntimeError, ValueError, *own)
+        module: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+        kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
+        own = [kind for kind in kinds if issubclass(kind, Exception)]
+        self._errors: tuple[type[Exception], ...] = (RuntimeError, ValueError, *own)
         self.path = path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 2

@@ -14,6 +14,10 @@ from torch import Tensor
 from polydub.engines.dubbing.funcineforge.config import RasOptions, Sampling
 from polydub.errors import EngineError
 
+EXACTER = (
+    'Compute with {"dtype": "bfloat16"} or "float32"; if that does not help: check the weights.'
+)
+"""What to do when numbers overflow, as float16 lets them."""
 NUCLEUS_CAP = 25
 """Most candidates of a nucleus that is given as a number (code)."""
 
@@ -28,9 +32,11 @@ def pick(
 ) -> int:
     """The next token from log-probabilities ``logp`` ``[units]``; ``decoded`` are those before.
 
-    Raises ``EngineError`` DUB-E206 for a ``sampling`` that is none.
+    Raises ``EngineError`` DUB-E206 for a ``sampling`` that is none, and for what is no number.
     """
     logp = logp.detach().float().cpu()
+    if bool(logp.isnan().any()):
+        raise EngineError("The language model's numbers overflow.", hint=EXACTER)
     if sampling == "ras":
         return _repetition_aware(logp, decoded, ras or RasOptions(), generator)
     if sampling is False:

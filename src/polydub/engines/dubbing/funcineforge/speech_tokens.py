@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from polydub.engines import weights
 from polydub.engines.dubbing.funcineforge.checkpoint import find_checkpoint
@@ -86,6 +85,6 @@ def whisper_mel(samples: Floats) -> Floats:
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WHISPER.n_fft) / WHISPER.n_fft)
     padded = np.pad(samples.astype(np.float64), edge, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, WHISPER.n_fft)[:: WHISPER.hop]
-    power: npt.NDArray[np.float64] = np.abs(np.fft.rfft(frames[:-1] * window)) ** 2
+    power = np.asarray(np.abs(np.fft.rfft(frames[:-1] * window)) ** 2, np.float64)
     log = np.log10(np.maximum(mel_bank(WHISPER).astype(np.float64) @ power.T, FLOOR))
     return np.asarray((np.maximum(log, log.max() - RANGE) + 4) / 4, np.float32)
