@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ from polydub.stages.lips import (
     NO_TAKE,
     NO_TRACK,
     OFF_SCREEN,
+    SINGING,
     UNLINKED,
     LipPlanOptions,
     plan_lip_spans,
@@ -190,3 +192,12 @@ def test_nothing_to_do_is_an_empty_plan(visibility: str) -> None:
     )
     assert spans == {}
     assert len(decisions) == 1
+
+
+@pytest.mark.parametrize("text", ["♪ Oh my love ♪", "[singing softly] Oh my love", "(唱) 啊"])
+def test_what_is_marked_as_sung_keeps_its_mouth(text: str) -> None:
+    sung = replace(line("L1", 1, 3), text=text)
+    spans, decisions = plan([sung, line("L2", 5, 7)], {"L1": (1, 3), "L2": (5, 7)},
+                            [track("F000.1", 0, 250)])  # fmt: skip
+    assert {span.line for own in spans.values() for span in own} == {"L2"}
+    assert [(d.unit, d.reason) for d in decisions] == [("L1", SINGING)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -25,9 +26,14 @@ STAGE = "lips"
 
 OFF_SCREEN = "the speaker is not on screen: no mouth to move"
 NARRATION = "narration: no mouth to move"
+SINGING = "singing: the original mouth stays"
 NO_TAKE = "the line has no take: the original mouth stays"
 UNLINKED = "the speaker is not linked to a face"
 NO_TRACK = "the speaker's face is not visible during the line"
+
+
+_SUNG = re.compile(r"[♪♫♬]|[\[(](?:sings|singing|canta|cantando|chante|唱)[^\])]*[\])]", re.I)
+"""How subtitles and scripts mark what is sung; nobody here hears it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ def _reason_against(line: Line, placement: Placement | None, person: str | None)
         return NARRATION
     if line.visibility == "off-screen":
         return OFF_SCREEN
+    if _SUNG.search(line.text):
+        return SINGING
     if placement is None:
         return NO_TAKE
     return UNLINKED if person is None else ""

@@ -12,6 +12,7 @@ from polydub.engines.lips.geometry import NOSE_BASE, OUTER_LIPS, OVAL, Floats, s
 from polydub.engines.lips.warp import FloatImage, Region
 
 _GROW, _FEATHER = 0.05, 0.13  # IOD: full strength up to 0.05 from the lips, none from 0.18
+_CREASE = 0.6  # of the change
 _COLOUR_SIGMA = 0.14  # IOD
 _COLOUR_LIMIT = 45.0  # levels: more is a mistake, not light
 _COLOUR_MEMORY = 0.4  # of the previous frame, against flicker
@@ -27,8 +28,15 @@ class Masks:
     ring: FloatImage
 
 
-def mouth_masks(points: Floats, region: Region, iod: float, down: Floats) -> Masks:
-    """Masks for target landmarks ``points`` ``[478, 2]``; ``down`` is the face's own down."""
+def mouth_masks(
+    points: Floats, region: Region, iod: float, down: Floats, *, change: float = 0.0
+) -> Masks:
+    """Masks for target landmarks ``points`` ``[478, 2]``; ``down`` is the face's own down.
+
+    ``change`` (IOD) is how far the mouth moves from where it was: the creases that the old mouth
+    left in the cheeks lie farther out the farther it goes, and are covered too.
+    """
+    grow, feather = _GROW + _CREASE * change, _FEATHER + _CREASE * change
     local = points - region.corner
     lips = _fill(local[list(OUTER_LIPS)], region)
     away = cv2.distanceTransform(255 - lips, cv2.DIST_L2, 5) / iod
@@ -39,8 +47,8 @@ def mouth_masks(points: Floats, region: Region, iod: float, down: Floats) -> Mas
     soft = max(1, round(iod * 0.02))
     face = cv2.erode(face, np.ones((3, 3), np.uint8), iterations=soft, borderValue=255)
     face = cv2.GaussianBlur(face, (0, 0), soft).astype(np.float32) / 255
-    alpha = smoothstep(1 - (away - _GROW) / _FEATHER) * np.clip((below - 0.02) / 0.06, 0, 1) * face
-    ring = (away > _GROW * 0.3) & (away < _GROW + _FEATHER * 1.6) & (face > 0.6) & (below > 0.03)
+    alpha = smoothstep(1 - (away - grow) / feather) * np.clip((below - 0.02) / 0.06, 0, 1) * face
+    ring = (away > _GROW * 0.3) & (away < grow + feather * 1.6) & (face > 0.6) & (below > 0.03)
     return Masks(alpha.astype(np.float32), ring.astype(np.float32))
 
 

@@ -10,7 +10,18 @@ import numpy as np
 
 from polydub.engines.lips.bank import Bank
 from polydub.engines.lips.composite import ColourMatch, Masks, SharpnessMatch, mouth_masks
-from polydub.engines.lips.geometry import INNER_LIPS, OUTER_LIPS, OVAL, Floats, Ints, TrackGeometry
+from polydub.engines.lips.geometry import (
+    INNER_LIPS,
+    LEFT_CORNER,
+    LOWER_LIP,
+    OUTER_LIPS,
+    OVAL,
+    RIGHT_CORNER,
+    UPPER_LIP,
+    Floats,
+    Ints,
+    TrackGeometry,
+)
 from polydub.engines.lips.occlusion import paint_hands
 from polydub.engines.lips.warp import (
     FloatImage,
@@ -59,6 +70,7 @@ _MOUTH_REACH = np.array([0.75, 0.62, 0.75, 0.78])  # of the pasted part, IOD
 _GRID_STEP = 0.075  # IOD
 _HAND_EDGE = 0.05  # IOD: how softly the movement ends at a hand
 _FADE = 0.12  # IOD: the movement dies out towards the border of the region
+_MOST_CHANGE = 0.25  # IOD: further out the exemplar is no longer kept
 _PASTE_FROM = 0.35  # strength at which the exemplar covers the own lips fully
 
 
@@ -174,7 +186,8 @@ class FrameSynthesizer:
         )
         down = geometry.place.rotation[row, :2, 1]
         down = down / max(float(np.linalg.norm(down)), 1e-6)
-        masks = mouth_masks(target, mouth, iod, down)
+        change = min(_MOST_CHANGE, strength * self._change(row, shape))
+        masks = mouth_masks(target, mouth, iod, down, change=change)
         if free is not None:
             part = free[mouth.within(region)]
             masks = Masks(masks.alpha * part, masks.ring * part)
@@ -185,6 +198,13 @@ class FrameSynthesizer:
             masks=masks,
             cover=min(1.0, strength / _PASTE_FROM),
         )
+
+    def _change(self, row: int, shape: Floats) -> float:
+        """How far the mouth is from where it was, in IOD: the more of gap and width."""
+        gap = float(np.linalg.norm(shape[UPPER_LIP] - shape[LOWER_LIP]))
+        width = float(np.linalg.norm(shape[LEFT_CORNER] - shape[RIGHT_CORNER]))
+        apart = abs(gap - self._geometry.aperture[row]), abs(width - self._geometry.width[row])
+        return float(max(apart))
 
     def _target(self, row: int, shape: Floats, strength: float) -> Floats:
         geometry = self._geometry
