@@ -41,9 +41,10 @@ BONES: tuple[tuple[int, ...], ...] = (
 )  # fmt: skip
 PALM = (0, 1, 5, 9, 13, 17)
 
-ROWS, COLUMNS = 30, 32
-"""Size of the patch on which unexplained pixels are counted."""
-_PATCH_IOD = 1.25  # its width, in IOD
+ROWS, COLUMNS = 22, 32
+"""Size of the patch on which unexplained pixels are counted: lips and the skin next to them, for
+wall, collar and hands at the chin come and go without hiding anything."""
+_PATCH_IOD = 0.95  # its width, in IOD
 _PATCH_TOP = 0.02  # of it, under the base of the nose, IOD
 LEAST_ROWS = 30
 """Frames that a track must have before anything is said to be unexplained in it."""
