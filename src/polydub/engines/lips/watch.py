@@ -62,13 +62,17 @@ class Watch:
         near: npt.NDArray[np.bool_] = maximum_filter1d(flags, 2 * EVERY + 1, mode="constant") > 0
         return near
 
-    def hidden(self) -> Floats:
-        """How much of the mouth is hidden ``[n]``, 0..1; 0 where nothing was seen."""
-        count = self._geometry.n_frames
-        by_hand = np.zeros(count)
+    def by_hand(self) -> Floats:
+        """How much of the mouth hands hide ``[n]``, 0..1."""
+        shares = np.zeros(self._geometry.n_frames)
         for row, share in self._hidden.items():
-            by_hand[row] = share
-        found: Floats = maximum_filter1d(by_hand, 2 * EVERY + 1, mode="constant")
+            shares[row] = share
+        found: Floats = maximum_filter1d(shares, 2 * EVERY + 1, mode="constant")
+        return found
+
+    def hidden(self) -> Floats:
+        """How much of the mouth anything hides ``[n]``, 0..1; 0 where nothing was seen."""
+        found = self.by_hand()
         seen = sorted(self._patches)
         if self._alarms is None or self._alarms[0] != len(seen):
             parts = max(1, -(-len(seen) // BLOCK))
