@@ -336,6 +336,7 @@ def evaluate_dub(
     language: str | None = None,
     translation: str | Path | None = None,
     reference_translation: str | Path | None = None,
+    background: str | Path | None = None,
     output: str | Path | None = None,
     project: str | Path | None = None,
     on_event: EventSink | None = None,
@@ -345,7 +346,8 @@ def evaluate_dub(
     ``target`` is a project (or its folder) with a finished dub into ``language``; or a dubbed
     video, and then ``reference`` is its original: a video, or a project folder whose script holds
     the intended texts. ``translation`` is a file with them instead, ``reference_translation`` one
-    with another translation to compare what is heard with (chrF, BLEU). A video without
+    with another translation to compare what is heard with (chrF, BLEU), ``background`` a sound
+    file with the original's music and noise alone, where these are known. A video without
     ``reference`` stands for its project. ``output`` is the folder of the page, by default one in
     the project; ``project`` the working folder of the original. Nothing is judged twice: what was
     measured before is reused. Raises :class:`polydub.errors.PolydubError`.
@@ -366,6 +368,7 @@ def evaluate_dub(
                 run,
                 subject,
                 reference=Path(reference_translation) if reference_translation else None,
+                background=Path(background) if background else None,
                 output=Path(output) if output is not None else None,
             )
     return EvaluationResult(files.evaluation, files.page, files.values)

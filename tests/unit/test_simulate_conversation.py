@@ -268,7 +268,7 @@ class TestFiles:
         seen: list[float] = []
         truth = write_conversation(plan, tmp_path, stems=True, progress=seen.append)
         names = {path.name for path in tmp_path.iterdir() if path.is_file()}
-        endings = ("mp4", "wav", "film.wav", "rttm", "json", "S1.wav", "S2.wav")
+        endings = ("mp4", "wav", "film.wav", "background.wav", "rttm", "json", "S1.wav", "S2.wav")
         assert names == {f"short.{ending}" for ending in endings}
         assert seen[-1] == 1.0
         told = json.loads(truth.read_text("utf-8"))

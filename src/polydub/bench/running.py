@@ -117,6 +117,7 @@ def _case(
         made.project,
         language=case.target,
         reference_translation=references_file(case, folder, read_script(_script_of(made.project))),
+        background=case.truth.background,
         on_event=on_event,
     )
     return result.evaluation, read_script(_script_of(made.project))

@@ -36,9 +36,9 @@ def told_file(
         options = api.DubOptions(source_language=case.truth.language, engines=dict(engines))
         heard = _heard(api.analyze(case.truth.film, options, project=project, on_event=on_event))
     lines = [
-        GivenLine(line.speaker, line.span or heard, line.text, line.text if case.redub else "")
+        GivenLine(line.speaker, span, line.text, line.text if case.redub else "")
         for line in case.told
-        if (line.span or heard) is not None
+        if (span := line.span or heard) is not None
     ]
     if not lines:
         return None

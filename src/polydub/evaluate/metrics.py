@@ -327,6 +327,12 @@ _ALL = (
         "leaves 10 to 25 dB; another sample clock leaves nothing.",
     ),
     _metric(
+        "bed_true_sdr", "mix", "background, known stem", "dB", "high", None, None, form=".1f",
+        meaning="SI-SDR (Le Roux et al. 2019) of the dub's background, separated again, against "
+        "the original's true one, under the voices too; benchmarks only, where the stems are "
+        "known. Two separations are in it: that of the dub's maker and ours.",
+    ),
+    _metric(
         "loudness_lu", "mix", "loudness of the voice", "LU", "zero", 2.0, 5.0, form="+.1f",
         meaning="Loudness (BS.1770-4) of the separated voice of the line, dub minus original.",
     ),

@@ -63,7 +63,7 @@ def load_mouth_sound() -> MouthSound:
     return MouthSound(*(np.array(data[name]) for name in ("mouth", "sound", "strength")))
 
 
-def mouth_lengths(points: npt.NDArray[np.floating], iod: Floats) -> Floats:
+def mouth_lengths(points: Floats, iod: Floats) -> Floats:
     """Nine lengths ``[9, n]`` in eye distances of mesh ``points`` ``[n, 478, 3]``."""
 
     def length(pair: tuple[int, int]) -> Floats:
@@ -89,7 +89,7 @@ def mouth_windows(lengths: Floats, use: Flags) -> Floats:
     moves = moves / (moves[:, use].std(axis=1, keepdims=True) + 1e-6)
     padded = np.pad(moves, ((0, 0), (TICKS, TICKS)), mode="edge")
     count = lengths.shape[1]
-    return np.concatenate([padded[:, n : n + count] for n in range(2 * TICKS + 1)]).T
+    return np.asarray(np.concatenate([padded[:, n : n + count] for n in range(2 * TICKS + 1)]).T)
 
 
 def sound_windows(audio: Waveform, times: Floats) -> Floats:
@@ -100,8 +100,8 @@ def sound_windows(audio: Waveform, times: Floats) -> Floats:
     """
     first = round((times[0] - MARGIN_S) * RATE)
     count = round((times[-1] + MARGIN_S) * RATE) - first
-    samples = np.zeros(max(count, FRAME))
-    known = np.asarray(audio.samples, np.float64).reshape(-1)
+    samples = np.zeros(max(count, FRAME), np.float32)
+    known = np.asarray(audio.samples, np.float32).reshape(-1)
     low, high = max(0, first), min(len(known), first + count)
     if high > low:
         samples[low - first : high - first] = known[low:high]

@@ -10,7 +10,8 @@ Two formats, both in seconds of film time; a folder may hold either.
 parts as start and end; without it turns are taken to include their pauses), ``words`` (``text``,
 ``start``, ``end``, ``speaker``), and who is seen: ``faces`` (``speaker``, ``box`` as left, top,
 right, bottom in pixels, ``start``, ``end``), or ``shots`` with ``start``, ``end`` and such
-``faces`` without times. Without either, faces are not judged.
+``faces`` without times. Without either, faces are not judged. ``NAME.background.wav``, where it
+lies beside the film, is its sound without the voices.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class FilmTruth:
     """One film. ``said`` maps a speaker to his tokens; ``None`` = not known.
 
     ``pauses``: the turns include the pauses in them; else they are the audible speech.
+    ``background`` is a sound file with all but the voices, where there is one.
     """
 
     name: str
@@ -44,6 +46,7 @@ class FilmTruth:
     said: dict[str, tuple[str, ...]] | None
     faces: FacesAt | None
     pauses: bool
+    background: Path | None = None
 
 
 def read_truths(folder: Path, extra: Path | None = None) -> list[FilmTruth]:
@@ -77,6 +80,7 @@ def read_truths(folder: Path, extra: Path | None = None) -> list[FilmTruth]:
 def _truth(name: str, film: Path, data: Mapping[str, Any]) -> FilmTruth:
     prefix = re.match(r"[a-z]{2}(?=_)", name)
     language = str(data.get("language") or (prefix[0] if prefix else "en"))
+    background = film.with_name(f"{name}.background.wav")
     return FilmTruth(
         name=name,
         group=str(data.get("group") or re.sub(r"[-_]?\d+$", "", name)),
@@ -88,6 +92,7 @@ def _truth(name: str, film: Path, data: Mapping[str, Any]) -> FilmTruth:
         said=_said(data, language),
         faces=faces_at(_faces(data)) if "faces" in data or data.get("shots") else None,
         pauses=not all("speech" in turn for turn in data["turns"]),
+        background=background if background.is_file() else None,
     )
 
 

@@ -59,6 +59,7 @@ from polydub.pipeline.evaluating_sound import (
     said_lines,
     speech_of,
     stability,
+    true_background,
     word_values,
 )
 from polydub.pipeline.evaluating_voice import prosody
@@ -74,12 +75,14 @@ class Known:
     """What is known of a dub besides its video.
 
     ``texts``: intended words by line of the original's script; ``references``: another translation
-    of them to compare with; ``report``: polydub's own, when it made the dub.
+    of them to compare with; ``report``: polydub's own, when it made the dub; ``background``: a
+    sound file with all of the original but its voices.
     """
 
     texts: Mapping[str, str]
     references: Mapping[str, str]
     report: Mapping[str, Any] | None = None
+    background: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,6 +247,8 @@ class _Measured:
             self.film |= _known(bleu=bleu)
         self._when(known)
         self._mix()
+        if known.background is not None:
+            self.film |= true_background(known.background, self.dubbed)
         self._run(known.report)
 
     def _who(self) -> None:

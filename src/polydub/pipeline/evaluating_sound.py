@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from polydub.errors import EngineError
+from polydub.evaluate.background import FLOOR_DB
 from polydub.evaluate.emotion import emotion_scores
 from polydub.evaluate.likeness import centre
+from polydub.evaluate.mixture import si_sdr
 from polydub.evaluate.naturalness import MosPredictor, NotMeasured, load_predictors
 from polydub.evaluate.resegment import deal_words, windows
 from polydub.evaluate.scores import error_rate, round_trip_metric
@@ -175,6 +177,19 @@ def stability(name: str, lines: Sequence[tuple[str, str, Voiceprint]]) -> float 
     if print_ is None or not others:
         return None
     return float(np.dot(print_, centre(others)) / max(float(np.linalg.norm(print_)), 1e-9))
+
+
+def true_background(path: Path, dub: Track) -> dict[str, float]:
+    """``bed_true_sdr``: the separated background of a dub against the one that is known.
+
+    SI-SDR over the whole film, in 16 kHz mono; nothing when the known one is silent.
+    """
+    known, found = mono(path), mono(dub.sound.background)
+    size = min(len(known.samples), len(found.samples))
+    parts = [np.asarray(x.samples[:size]).reshape(-1) for x in (found, known)]
+    if not size or not np.any(parts[1]):
+        return {}
+    return {"bed_true_sdr": float(np.clip(si_sdr(*parts), FLOOR_DB, -FLOOR_DB))}
 
 
 def mono(path: Path, rate: int = SPEECH_RATE) -> Waveform:

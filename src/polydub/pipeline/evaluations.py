@@ -105,12 +105,14 @@ def evaluate_subject(
     subject: Subject,
     *,
     reference: Path | None = None,
+    background: Path | None = None,
     output: Path | None = None,
 ) -> EvaluationFiles:
     """Analyses the original if that was not done, scores the dub and writes the result.
 
     ``run`` is the original's; ``reference`` is a file with another translation, to compare with;
-    ``output`` a folder for ``evaluation.html`` and ``evaluation.json``.
+    ``background`` a sound file with all of the original but its voices; ``output`` a folder for
+    ``evaluation.html`` and ``evaluation.json``.
     """
     analysis = graph.analyse(run, probe_source(run))
     script = analysis.script
@@ -127,7 +129,7 @@ def evaluate_subject(
     if subject.own and subject.language:
         report = read_report(subject.project.folder(subject.language))
     references = _reference_texts(run, analysis, subject, reference) if reference else {}
-    known = Known(_texts(script, subject), references, report)
+    known = Known(_texts(script, subject), references, report, background)
     evaluated = evaluate_dub(run, analysis, (dub_run, source), known, subject.language)
     page, values = _write(evaluated, _faces(run, analysis), output or folder)
     return EvaluationFiles(evaluated.evaluation, page, values)

@@ -34,8 +34,9 @@ def write_conversation(
     """Render ``plan`` into ``folder``; returns the truth file.
 
     Writes ``NAME.mp4`` (H.264 and AAC; none without a picture), ``NAME.wav`` (dry voices, mono
-    16 kHz), ``NAME.film.wav`` (all that is heard, mono 16 kHz), ``NAME.rttm`` and, last,
-    ``NAME.json``; with ``stems`` also ``NAME.S1.wav`` and so on. ``progress`` receives 0..1.
+    16 kHz), ``NAME.film.wav`` (all that is heard, mono 16 kHz), ``NAME.background.wav`` (music and
+    noise in it), ``NAME.rttm`` and, last, ``NAME.json``; with ``stems`` also ``NAME.S1.wav`` and so
+    on. ``progress`` receives 0..1.
 
     Raises:
         ProjectError: DUB-E304 when the folder cannot be written.
@@ -46,6 +47,7 @@ def write_conversation(
         sound = render_sound(plan)
         write_waveform(folder / f"{name}.wav", _at(sound.voices, SPEECH_RATE))
         write_waveform(folder / f"{name}.film.wav", _at(sound.film, SPEECH_RATE))
+        write_waveform(folder / f"{name}.background.wav", _at(sound.background, SPEECH_RATE))
         if stems:
             for speaker, stem in sound.stems.items():
                 write_waveform(folder / f"{name}.{speaker}.wav", _at(stem, SPEECH_RATE))

@@ -17,8 +17,8 @@ from polydub.interfaces.cli.progress import progress
 from polydub.interfaces.cli.tables import near
 
 if TYPE_CHECKING:
+    from polydub.bench.cases import Case
     from polydub.bench.running import BenchOptions, BenchRun
-    from polydub.bench.suites import Case
     from polydub.evaluate.compare import Difference
 
 bench_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
