@@ -22,16 +22,23 @@ ANYTHING = NeuralOptions(max_residual=1e9)
 """What random weights draw fits nowhere: the check for it has tests of its own."""
 
 
-def fill(network: Any, seed: int = 0, spread: float = 0.05) -> dict[str, Any]:
-    """``network`` with random weights that no version of torch changes; its tensors by name."""
+def fill(network: Any, seed: int = 0) -> dict[str, Any]:
+    """``network`` with random weights that no version of torch changes; its tensors by name.
+
+    Layers keep the size of what goes through them, so that every input counts at the output.
+    """
     import torch
 
     random = np.random.default_rng(seed)
     for name, value in sorted(network.state_dict().items()):
-        if value.is_floating_point() and not name.endswith((".pe", "running_var")):
-            around = 1.0 if "norm" in name and name.endswith("weight") else 0.0
-            drawn = around + spread * random.standard_normal(tuple(value.shape))
-            value.copy_(torch.from_numpy(drawn))
+        if not value.is_floating_point() or name.endswith((".pe", "running_var")):
+            continue
+        drawn = random.standard_normal(tuple(value.shape))
+        if value.ndim > 1 and name.endswith("weight"):
+            drawn *= 1.4 / np.sqrt(np.prod(value.shape[1:]))
+        else:
+            drawn = 0.1 * drawn + (1.0 if name.endswith("weight") else 0.0)
+        value.copy_(torch.from_numpy(drawn))
     found: dict[str, Any] = network.state_dict()
     return found
 
@@ -79,7 +86,7 @@ def write_unet(path: Path, *, inside: int, motion: bool, seed: int = 1) -> Path:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     network = UNet(UNetSizes(WIDTHS, inside=inside, context=EARS, motion=motion))
-    tensors = {name: value.clone() for name, value in fill(network, seed, 0.1).items()}
+    tensors = {name: value.clone() for name, value in fill(network, seed).items()}
     torch.save({"global_step": 7, "state_dict": tensors} if motion else tensors, path)
     return path
 
@@ -100,7 +107,7 @@ def write_wav2lip(path: Path, base: int = 1) -> Path:
     from polydub.engines.lips.neural.wav2lip_network import Wav2LipNetwork
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = fill(Wav2LipNetwork(base), 0, 0.2)
+    tensors = fill(Wav2LipNetwork(base))
     state = {f"module.{name}": value.clone() for name, value in tensors.items()}
     torch.save({"state_dict": state, "optimizer": None, "global_step": 7, "global_epoch": 1}, path)
     return path

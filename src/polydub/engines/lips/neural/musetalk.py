@@ -44,7 +44,7 @@ class MuseTalkMouths:
         self._torch = torch
         self.framing = NoseCentredBox(side)
         place = running.place(torch)
-        state = read_tensors(torch, unet)
+        state = read_tensors(torch, unet, inside=("state_dict",))
         with torch.device("meta"):
             self._unet = UNet(UNetSizes.of(state, unet, inside=8, motion=False))
         fill(self._unet, state, unet)
