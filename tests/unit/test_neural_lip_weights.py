@@ -15,6 +15,7 @@ from polydub.errors import EngineError
 from tests.neural_lip_models import (
     NETWORKS,
     build,
+    fill,
     write_autoencoder,
     write_mask,
     write_unet,
@@ -96,7 +97,7 @@ def test_weights_are_found_by_their_variables_and_mark_the_cache(
     assert cls.variant() != before
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["wav2lip", "musetalk", "latentsync"])
 def test_truncated_and_foreign_files_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,26 @@ def test_every_tensor_must_be_there_and_no_other(tmp_path: Path) -> None:
         Wav2Lip(weights=path)
     torch.save(state, path)  # without the table around it
     assert Wav2Lip(weights=path).capabilities.name == "wav2lip"
+
+
+def test_wav2lip_as_torchscript_is_read_too(tmp_path: Path) -> None:
+    """Its authors' links lead to ``Wav2Lip-SD-GAN.pt``, a TorchScript archive, since 2025."""
+    from polydub.engines.lips.neural.checkpoint import read_tensors
+    from polydub.engines.lips.neural.wav2lip import Wav2Lip
+    from polydub.engines.lips.neural.wav2lip_network import Wav2LipNetwork
+
+    network = Wav2LipNetwork(1).eval()
+    tensors = {name: value.clone() for name, value in fill(network).items()}
+    given = (torch.rand(1, 1, 80, 16), torch.rand(1, 6, 96, 96))
+    path = tmp_path / "Wav2Lip-SD-GAN.pt"
+    torch.jit.save(torch.jit.trace(network, given), path)
+    found = read_tensors(torch, path, inside=("state_dict",))
+    assert set(found) == set(tensors)
+    assert all(bool((found[name] == value).all()) for name, value in tensors.items())
+    assert Wav2Lip(weights=path).capabilities.name == "wav2lip"
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(EngineError, match="cannot be read"):
+        Wav2Lip(weights=path)
 
 
 def test_a_mask_that_hides_nothing_or_all_is_refused(tmp_path: Path) -> None:

@@ -258,7 +258,8 @@ def test_every_known_weight_is_pinned(weight: Weight) -> None:
     assert weight.files
     assert weight.licence
     assert weight.upstream.startswith("https://")
-    assert weight.pip or weight.hub
+    hint = weights._install_hint(weight)
+    assert weight.pip or weight.hub or hint == f"Get it from {weight.upstream}."
     for file in weight.files:
         if weight.name in PINNED:
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)

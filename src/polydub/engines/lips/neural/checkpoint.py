@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,24 @@ def read_tensors(torch: Any, path: Path, *, inside: tuple[str, ...] = ()) -> dic
     """Tensors by name of a torch file; ``inside`` are keys that may wrap their table.
 
     A prefix ``module.``, which training on several GPUs leaves, is taken off. Nothing but tensors
-    is unpickled. Raises ``EngineError`` DUB-E205 when the file is damaged or holds none.
+    is unpickled; of a network saved as TorchScript only the tensors are used. Raises
+    ``EngineError`` DUB-E205 when the file is damaged or holds none.
     """
     try:
-        table = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, KeyError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        table = (
+            torch.jit.load(path, map_location="cpu").state_dict()
+            if _is_script(path)
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except (
+        RuntimeError,
+        KeyError,
+        EOFError,
+        OSError,
+        ValueError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
         text = str(error).strip().splitlines() or [type(error).__name__]
         raise EngineError(
             f"The weights at {path} cannot be read: {text[0]}",
@@ -41,6 +55,14 @@ def read_tensors(torch: Any, path: Path, *, inside: tuple[str, ...] = ()) -> dic
     if not named:
         raise unfit(path, "it holds no tensors")
     return named
+
+
+def _is_script(path: Path) -> bool:
+    """Whether the file is a TorchScript archive: Wav2Lip is given in that form since 2025."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def fill(network: Any, state: Mapping[str, Any], path: Path) -> None:

@@ -79,8 +79,9 @@ class Wav2LipMouths:
 class Wav2Lip:
     """Renders new speech onto a face with Wav2Lip; see :class:`LipRenderer`.
 
-    ``weights`` (or ``$POLYDUB_WEIGHT_WAV2LIP``) is ``wav2lip_gan.pth`` or ``wav2lip.pth``. Raises
-    ``EngineError`` DUB-E204 when it is missing, DUB-E205 when it cannot be used.
+    ``weights`` (or ``$POLYDUB_WEIGHT_WAV2LIP``) is one of its authors' files: ``wav2lip_gan.pth``,
+    ``wav2lip.pth``, ``Wav2Lip-SD-GAN.pt``, ``Wav2Lip-SD-NOGAN.pt``. Raises ``EngineError`` DUB-E204
+    when it is missing, DUB-E205 when it cannot be used.
     """
 
     capabilities = Capabilities(
