@@ -10,7 +10,7 @@ import numpy as np
 from polydub.engines.protocols import Delivery, Foreseen
 from polydub.errors import EngineError
 from polydub.media.audio import open_waveform
-from polydub.model import Decision, Phone, Script, Span, Waveform
+from polydub.model import Decision, Phone, Script, Span, Turn, Waveform
 from polydub.model.cues import CUE_STEP_S, LineCues, PitchTrack
 from polydub.pipeline.analysis import VERSION, Analysis
 from polydub.pipeline.run import Run
@@ -21,23 +21,27 @@ from polydub.stages import nonverbal as nonverbal_stage
 from polydub.stages.cues import PitchTracker, Usual, line_cues, take_cues
 from polydub.stages.deliver import deliver
 from polydub.stages.nonverbal import Nonverbal, find_nonverbal
+from polydub.stages.voice_parts import learn_voices
 
 
 def cues_of_lines(run: Run, analysis: Analysis, script: Script) -> dict[str, LineCues]:
     """How every line is said, by line id; empty (with a decision) when pitch cannot be measured."""
     said = [(x.id, x.speaker, x.span, x.text, x.words) for x in script.lines]
-    foreign = _foreign(script)
+    turns = _turns(script)
     usual = {speaker.id: speaker.pitch_hz for speaker in script.cast}
-    parts = (VERSION, cue_stage.VERSION, analysis.key, said, foreign, usual, script.language)
+    parts = (VERSION, cue_stage.VERSION, analysis.key, said, turns, usual, script.language)
 
     def make(work: Path) -> None:
+        dialogue, mix = (open_waveform(x) for x in (analysis.sound.speech, analysis.sound.mix))
+        parts, foreign = own_parts(script, dialogue, mix, turns)
         found = line_cues(
             script.lines,
-            open_waveform(analysis.sound.speech),
+            dialogue,
             pitch_tracker(run),
             language=script.language,
             usual_hz=usual,
             foreign=foreign,
+            parts=parts,
         )
         save(work / "cues.json", found)
 
@@ -134,13 +138,23 @@ def pitch_tracker(run: Run) -> PitchTracker:
     return tracker
 
 
-def _foreign(script: Script) -> dict[str, list[Span]]:
-    """By line: where somebody else of the cast is heard at the same time."""
-    turns = [(line.speaker, line.span) for line in script.lines]
-    turns += [(turn.voice, turn.span) for turn in script.wordless]
-    return {
-        line.id: sorted(
-            span for speaker, span in turns if speaker != line.speaker and span & line.span
-        )
-        for line in script.lines
-    }
+def _turns(script: Script) -> tuple[Turn, ...]:
+    """All that the cast is heard to say, with words and without."""
+    return (*(Turn(line.span, line.speaker) for line in script.lines), *script.wordless)
+
+
+def own_parts(
+    script: Script, dialogue: Waveform, mix: Waveform, turns: Sequence[Turn]
+) -> tuple[dict[str, Waveform], dict[str, tuple[Span, ...]]]:
+    """By line, where somebody else is heard as well: its own voice alone, and where that failed.
+
+    Taken out of the ``mix``: separation from the background leaves little of the quieter voice.
+    """
+    voices = learn_voices(mix, turns)
+    parts: dict[str, Waveform] = {}
+    foreign: dict[str, tuple[Span, ...]] = {}
+    for line in script.lines:
+        if voices.overlaps(line.speaker, line.span):
+            found, foreign[line.id] = voices.part(line.speaker, line.span, dialogue)
+            parts[line.id] = found
+    return parts, foreign

@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 PitchTracker = Callable[[Waveform], PitchTrack]
 """Measures the F0 of mono sound; raises ``EngineError`` when it cannot."""
 
-VERSION = "1"
+VERSION = "2"
 """Part of the key of everything made here: raise it when the measurements change."""
 
 
@@ -97,18 +97,21 @@ def line_cues(
     language: str,
     usual_hz: Mapping[str, float | None] | None = None,
     foreign: Mapping[str, Sequence[Span]] | None = None,
+    parts: Mapping[str, Waveform] | None = None,
     options: CueOptions | None = None,
 ) -> dict[str, LineCues]:
     """The cues of every line with sound, by line id, relative to its speaker's other lines.
 
     ``dialogue`` is the film's dialogue stem. ``usual_hz`` maps speakers to a known median pitch
     (used to mend octave errors), ``foreign`` lines to spans in which somebody else is heard as
-    well: pitch is not believed there.
+    well: pitch is not believed there. ``parts``: lines to the sound of their span in which only
+    their own voice is left, which is measured instead.
     """
     options = options or CueOptions()
     measured: dict[str, dict[str, Measured]] = {}
     for line in lines:
-        audio = dialogue.cut(line.span).mono()
+        part = (parts or {}).get(line.id)
+        audio = part or dialogue.cut(line.span).mono()
         if line.span.duration <= 0 or not len(audio.samples) or not np.any(audio.samples):
             continue
         known = (usual_hz or {}).get(line.speaker)
