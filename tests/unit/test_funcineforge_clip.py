@@ -211,6 +211,7 @@ def test_parts_are_joined_without_a_seam(networks: Networks) -> None:
     assert np.array_equal(whole.samples[at * 960 + fade :], parts[1].samples[fade:])
     ones = np.ones(3000, np.float32)
     assert np.allclose(joined([(0, ones), (2000, ones)]), 1.0, atol=1e-6)
+    assert np.abs(np.diff(joined([(0, ones), (2000, -ones)]))).max() < 0.01  # no step at the joint
     assert joined([(0, ones), (4000, ones)])[3000:4000].tolist() == [0.0] * 1000
     assert len(joined([])) == 0
 

@@ -68,6 +68,14 @@ def test_a_scene_is_spoken(engine: FunCineForge) -> None:
     assert not np.array_equal(again.audio.samples[:5000], speech.audio.samples[:5000])
 
 
+def test_a_scene_is_cut_short_where_its_room_ends(engine: FunCineForge) -> None:
+    """A tenth more than the room can be sped up; the random model never ends by itself."""
+    speech = engine.dub(replace(SCENE, room=Fraction(1)))
+    assert 0 < len(speech.audio.samples) <= 27 * 960
+    assert any("come to an end" in note for note in speech.notes)
+    assert len(engine.dub(replace(SCENE, room=Fraction(9))).audio.samples) > 50 * 960
+
+
 @pytest.mark.parametrize(
     "change",
     [
