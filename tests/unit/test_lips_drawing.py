@@ -194,6 +194,19 @@ def test_mask_covers_the_lips_and_spares_the_nose() -> None:
     assert masks.ring[at[UPPER_LIP, 1], at[UPPER_LIP, 0]] == 0.0
 
 
+def test_the_mask_reaches_the_creases_of_a_mouth_that_was_elsewhere() -> None:
+    head = Head(1, gap=lambda f: 0.1)
+    points = head.points(0)[:, :2]
+    region = Region(160, 90, 320, 260)
+    down = np.array([0.0, 1.0])
+    near = mouth_masks(points, region, head.iod, down)
+    far = mouth_masks(points, region, head.iod, down, change=0.25)
+    assert (far.alpha >= near.alpha - 1e-6).all()
+    assert (far.alpha > 0.5).sum() > 1.3 * (near.alpha > 0.5).sum()
+    at = np.round(points - region.corner).astype(int)
+    assert far.alpha[at[NOSE_BASE, 1], at[NOSE_BASE, 0]] == 0.0
+
+
 def test_colour_match_removes_a_tint_and_reports_what_is_left() -> None:
     base = np.full((80, 100, 3), 120, np.float32)
     ring = np.zeros((80, 100), np.float32)

@@ -172,3 +172,15 @@ def test_other_tracks_help_a_short_one() -> None:
     assert sum(pick.track == 0 for pick in picks) == 20
     assert sum(pick.track == 1 for pick in picks) == 30
     assert {pick.track for pick in pick_frames([short, long_], 1, 100, SIZE)} == {1}
+
+
+def test_long_tracks_are_measured_block_by_block_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = Head(100)
+    canonical = person_canonical([head.track()])
+    assert canonical is not None
+    whole = measure_track(head.track(), canonical)
+    monkeypatch.setattr("polydub.engines.lips.geometry._BLOCK", 30)
+    parts = measure_track(head.track(), canonical)
+    assert np.abs(parts.points - whole.points).max() < 0.02
+    assert parts.aperture == pytest.approx(whole.aperture, abs=1e-4)
+    assert (parts.usable == whole.usable).all()

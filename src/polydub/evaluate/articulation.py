@@ -11,6 +11,7 @@ The classes are those of phonetics, not the table that a renderer draws by.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def soundings(
     found = []
     for phone in phones:
         letters = "".join(DIPHTHONGS.get(letter, letter) for letter in phone.symbol)
-        letters = "".join(letter for letter in letters if letter.isalpha())
+        letters = "".join(x for x in letters if x.isalpha() and unicodedata.category(x) != "Lm")
         start, length = float(phone.span.start), float(phone.span.duration)
         for number, letter in enumerate(letters):
             low = start + length * number / len(letters)

@@ -20,7 +20,7 @@ from polydub.stages.lip_check import LipLimits, Measured, fault, figures, joints
 
 FELL_BACK = "checked after rendering"
 """How the reason of a span that was taken back begins."""
-GROUP, EVERY = 2, 6
+GROUP, EVERY = 2, 8
 """Of so many frames as the second, the first many are looked at, neighbours for their change."""
 PRINTS = 3
 SQUARE = 64
