@@ -32,7 +32,7 @@ TITLES: dict[Axis, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One metric as text: over the lines, and its worst tenth."""
+    """One metric as text: over the lines, and its worst tenth; ``of`` says of what it is."""
 
     metric: Metric
     value: str
@@ -40,6 +40,7 @@ class Shown:
     worst: str
     worst_grade: Grade
     count: int
+    of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,14 @@ def _resource(name: str) -> str:
 def axis_views(evaluation: Evaluation) -> tuple[AxisView, ...]:
     """The axes in order; the grade of one is the worst of its headline figures."""
     summary = evaluation.summary
+    lines = {name for line in evaluation.lines for name in line.values}
     views = []
     for axis, question in AXES.items():
-        shown = {m.name: _shown(m, summary[m.name]) for m in metrics_of(axis) if m.name in summary}
+        shown = {
+            m.name: _shown(m, summary[m.name], of_lines=m.name in lines)
+            for m in metrics_of(axis)
+            if m.name in summary
+        }
         headlines = tuple(shown[name] for name in HEADLINES[axis] if name in shown)
         views.append(
             AxisView(
@@ -162,7 +168,8 @@ def _worst_grade(grades: Sequence[Grade]) -> Grade:
     return next((grade for grade in order if grade in grades), "plain")
 
 
-def _shown(metric: Metric, figure: Figure) -> Shown:
+def _shown(metric: Metric, figure: Figure, *, of_lines: bool) -> Shown:
+    lines = f"{figure.count} line{'s' if figure.count > 1 else ''}"
     return Shown(
         metric,
         metric.show(figure.mean),
@@ -170,6 +177,7 @@ def _shown(metric: Metric, figure: Figure) -> Shown:
         metric.show(figure.worst),
         metric.grade(figure.worst),
         figure.count,
+        lines if of_lines else "film",
     )
 
 
