@@ -110,6 +110,18 @@ def test_the_rate_is_searched_for_before_anything_is_said(foretold: TakeMaker) -
     assert 0.75 < Foreteller().seconds(asked) < 0.86  # of 0.9 s; at 1.0 / 0.84 it would take 0.87 s
 
 
+def test_a_slow_rate_is_searched_for_as_well(foretold: TakeMaker) -> None:
+    fitted(foretold, replace(LINE, span=Span.of(0, "1.15"), words=()))
+    asked = SpeechRequest("x", "es", "low", Foreteller.rates[0])
+    assert Foreteller().seconds(asked) == pytest.approx(1.15 - 0.06, rel=0.015)  # less the slack
+
+
+def test_a_take_that_is_nearly_as_long_as_wanted_keeps_its_tempo(maker: TakeMaker) -> None:
+    plain = maker.speech(replace(LINE, words=()), 1.1)[0].audio.duration
+    made, speed = spoken_as(maker, str(float(plain) * 1.015), "3", 1.1)
+    assert speed == 1.1 and made.audio.duration == plain
+
+
 def test_speech_sped_up_on_a_wrong_forecast_is_said_again(
     foretold: TakeMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
