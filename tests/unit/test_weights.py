@@ -258,14 +258,14 @@ def test_every_known_weight_is_pinned(weight: Weight) -> None:
     assert weight.files
     assert weight.licence
     assert weight.upstream.startswith("https://")
-    hint = weights._install_hint(weight)
-    assert weight.pip or weight.hub or hint == f"Get it from {weight.upstream}."
+    by_hand = weights._install_hint(weight) == f"Get it from {weight.upstream}."
+    assert weight.pip or weight.hub or by_hand
     for file in weight.files:
         if weight.name in PINNED:
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
             assert file.parts
         else:
-            assert weight.hub and not file.parts
+            assert (weight.hub or by_hand) and not file.parts
     assert all("==" in requirement for requirement in weight.pip)
 
 

@@ -46,8 +46,8 @@ class LatentSyncFiles:
 class LatentSyncOptions:
     """``steps`` of diffusion and ``guidance`` towards the sound (1: none), both as published.
 
-    ``overlap`` are the frames that two windows of 16 share, cross-faded; the authors have none, and
-    a visible joint. ``seed`` makes the one noise that all frames start from. ``side`` are the
+    ``overlap`` are the frames that two windows of 16 share, cross-faded, where the authors have
+    none. ``seed`` makes the one noise that all frames start from. ``side`` are the
     pixels of a crop, ``None``: those of the version's training.
     """
 

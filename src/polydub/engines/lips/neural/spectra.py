@@ -31,7 +31,8 @@ def wav2lip_mel(samples: npt.NDArray[np.float32]) -> Spectrum:
 
     Windows of 800 samples every 200, 55 to 7600 Hz, pre-emphasis 0.97.
     """
-    emphasised = lfilter([1.0, -_PRE_EMPHASIS], [1.0], samples.astype(np.float64))
+    filled = np.pad(samples.astype(np.float64), (0, max(0, 800 - len(samples))))
+    emphasised = lfilter([1.0, -_PRE_EMPHASIS], [1.0], filled)
     magnitude = np.sqrt(_power(np.asarray(emphasised), 800, WAV2LIP_HOP))
     bank = mel_bank(rate=RATE, n_fft=800, bands=BANDS, lowest=55.0, highest=7600.0)
     floor = 10.0 ** (-_DB_RANGE / 20)
@@ -56,8 +57,7 @@ def whisper_mel(samples: npt.NDArray[np.float32], seconds: int = 30) -> Spectrum
 def _power(samples: Samples64, window: int, hop: int) -> Samples64:
     """Power ``[window / 2 + 1, 1 + n // hop]`` of centred Hann windows, mirrored at the ends."""
     edge = window // 2
-    missing = max(0, edge + 1 - len(samples))  # what is too short cannot be mirrored
-    padded = np.pad(np.pad(samples, (0, missing)), edge, mode="reflect")
+    padded = np.pad(samples, edge, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
     shape = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     return np.asarray(np.abs(np.fft.rfft(frames * shape, axis=1)).T ** 2, np.float64)

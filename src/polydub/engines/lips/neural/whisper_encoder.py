@@ -106,7 +106,7 @@ class WhisperEncoder(nn.Module):
             part = sound.samples[first : first + piece]
             mel = torch.from_numpy(whisper_mel(part, SECONDS)).to(weight.device, weight.dtype)
             rows = self(mel[None], finished=finished)[0]
-            heard.append(rows[: int(np.ceil(len(part) * STEPS / RATE))])
+            heard.append(rows[: max(1, int(np.ceil(len(part) * STEPS / RATE)))])
         return torch.cat(heard)
 
 
