@@ -97,7 +97,8 @@ class NeuralRenderer:
 
     def _measure(self, tracks: Sequence[FaceTrack], canonical: Floats) -> None:
         self._canonical = canonical
-        for track in tracks:
+        wanted = {stretch.track for stretch in self._stretches}
+        for track in (track for track in tracks if track.id in wanted):
             try:
                 self._geometries[track.id] = measure_track(track, canonical)
             except np.linalg.LinAlgError:  # this track is left alone, the others are not
