@@ -34,7 +34,7 @@ from polydub.engines.lips.neural.whisper_encoder import WhisperEncoder
 
 STEPS = 20
 FRAMES = {"wav2lip": 16}
-"""Drawn at once; two of the others, which take half a minute each without a GPU."""
+"""Drawn at once; one of the others, which take half a minute each without a GPU."""
 
 
 def write(path: Path, make: Callable[[], torch.nn.Module], prefix: str = "") -> Path:
@@ -111,7 +111,7 @@ def main() -> None:
             began = time.perf_counter()
             net = network(name, Path(folder), Running(told.device, told.precision))
             loaded = time.perf_counter() - began
-            frames = FRAMES.get(name, 2)
+            frames = FRAMES.get(name, 1)
             wall, busy = timed(net, frames)
             if isinstance(net, LatentSyncMouths):
                 step = one_step(net, frames)

@@ -215,6 +215,11 @@ def test_latentsync_adds_motion_to_every_block_but_the_middle() -> None:
     with torch.device("meta"):
         plain = names(UNet(UNetSizes(inside=13)))
         whole = names(UNet(UNetSizes(inside=13, motion=True)))
+    # latentsync_unet.pt of version 1.6 is 5,072,222,488 bytes long, as the hub records: room for
+    # the numbers of exactly these tensors, and torch's 356 bytes of head for each
+    numbers = 4 * sum(int(np.prod(shape)) for shape in whole.values())
+    assert len(whole) == 1246 and numbers == 5_071_778_576
+    assert 5_072_222_488 - numbers == pytest.approx(356 * len(whole), rel=0.01)
     added = {name: shape for name, shape in whole.items() if name not in plain}
     assert plain["conv_in.weight"] == (320, 13, 3, 3) and plain.items() <= whole.items()
     where = {name.partition(".temporal_transformer.")[0] for name in added}

@@ -122,7 +122,7 @@ HUB_WEIGHTS = (
         "MIT",
         "config.json bigvgan_generator.pt",
     ),
-    _on_hub("whisper-tiny", "openai/whisper-tiny", "Apache-2.0", "pytorch_model.bin"),
+    _on_hub("whisper-tiny", "openai/whisper-tiny", "MIT", "pytorch_model.bin"),
     _on_hub("sd-vae-ft-mse", "stabilityai/sd-vae-ft-mse", "MIT", "diffusion_pytorch_model.bin"),
     _on_hub(
         "musetalk-1.5",

@@ -87,8 +87,8 @@ class MuseTalk:
         version="1",
         summary="MuseTalk 1.5, 256 pixels, one step: fills in the lower half of the face",
         code_licence="Apache-2.0",
-        weights_licence="free for any purpose, as its authors' page says (autoencoder: MIT; "
-        "Whisper: Apache-2.0)",
+        weights_licence="free for any purpose, as its authors' page says "
+        "(autoencoder, Whisper: MIT)",
         rate=RATE,
         gpu=True,
         requires=("torch", "cv2"),
