@@ -192,6 +192,17 @@ def test_a_stopped_flow_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
         assert torch.equal(ended.network.state_dict()[name], value), name
 
 
+def test_a_linked_network_is_not_written_through(tmp_path: Path) -> None:
+    """What a run began with is linked into its checkpoint, and must stay as it was."""
+    original = tmp_path / "model.safetensors"
+    original.write_bytes(b"as it was")
+    target = tmp_path / "out" / MODEL / "llm" / "model.safetensors"
+    target.parent.mkdir(parents=True)
+    target.symlink_to(original)
+    Trainer(lm(), CONFIG, tmp_path / "out", TrainOptions()).save()
+    assert original.read_bytes() == b"as it was" and not target.is_symlink()
+
+
 def test_every_sample_is_seen_once_a_round(tmp_path: Path) -> None:
     trainer = Trainer(lm(), CONFIG, tmp_path, TrainOptions(batch=2, accumulate=2))
     batches = trainer.batches([example(number, 4) for number in range(5)])
