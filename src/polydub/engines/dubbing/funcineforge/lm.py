@@ -5,8 +5,11 @@ Parameter names are those of the public checkpoint.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -21,13 +24,30 @@ NEVER = {torch.float32: -3.4e38, torch.bfloat16: -65504.0, torch.float16: float(
 """What the log-probability of a token becomes that must not be drawn (code)."""
 
 
+@contextmanager
+def _without_broken(name: str) -> Iterator[None]:
+    """While the block runs, a package that is there but cannot be loaded reads as absent.
+
+    transformers imports torchaudio wherever it finds one, also a build for another torch.
+    """
+    try:
+        import_module(name)
+    except (ImportError, OSError, RuntimeError):
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if name in sys.modules and sys.modules[name] is None:
+            del sys.modules[name]
+
+
 class _Backbone(nn.Module):
     """The decoder under the name that it has in the checkpoint."""
 
     def __init__(self, config: LmConfig) -> None:
-        from transformers import Qwen2Config, Qwen2Model
-
         super().__init__()
+        with _without_broken("torchaudio"):
+            from transformers import Qwen2Config, Qwen2Model
         self.model = Qwen2Model(
             Qwen2Config(
                 vocab_size=config.vocabulary,
