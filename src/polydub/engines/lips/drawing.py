@@ -41,6 +41,8 @@ class Drawing:
     inside: npt.NDArray[np.bool_]
     pool: ThreadPoolExecutor
     watch: Watch
+    last: int = -2
+    """Row of the plan that was finished last: colours remember it across spans that touch."""
 
     def span(self, span: LipSpan, track_first: int, read: FrameReader) -> LipOutcome:
         """The outcome of one span of the stretch; its track begins at frame ``track_first``."""
@@ -65,7 +67,7 @@ class Drawing:
         return self._outcome(span, part, work, skipped)
 
     def _pictures(self, drawable: list[int], read: FrameReader) -> Iterator[tuple[int, Image]]:
-        """The pictures of ``drawable`` rows; a gap makes colours start afresh."""
+        """The pictures of ``drawable`` rows."""
         if not drawable:
             return
         wanted = set(drawable)
@@ -122,7 +124,6 @@ class _Work:
     taken: int = 0
     failed: int = 0
     _waiting: deque[tuple[int, Future[Draft | None]]] = field(default_factory=deque)
-    _last: int = -2
 
     def take(self, at: int, image: Image) -> None:
         """Start row ``at`` of the plan, and finish what has waited long enough."""
@@ -157,8 +158,8 @@ class _Work:
         if draft is None:
             self.failed += 1
             return
-        if at != self._last + 1:  # colours of the frame before are no neighbour's
+        if at != self.drawing.last + 1:  # colours of the frame before are no neighbour's
             artist.skip()
-        self._last = at
+        self.drawing.last = at
         self.patches.append(artist.finish(draft))
         self.residuals.append(artist.residual)

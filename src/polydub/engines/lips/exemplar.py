@@ -1,7 +1,8 @@
 """Lip renderer without trained weights: each person's own mouths, chosen and warped.
 
 A frame's lower face is moved to the new mouth shape, and lips and cavity of a real frame of the
-same person are laid on top. Nothing is invented: no teeth that the person does not have.
+same person are laid on top. Nothing is invented: no teeth that the person does not have. The one
+trained model that is asked finds hands before a mouth, and only if mediapipe is installed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class ExemplarLips:
         version="2",
         summary="Own mouths of the person, chosen per frame and warped; no trained weights.",
         code_licence="Apache-2.0",
-        weights_licence="none",
+        weights_licence="Apache-2.0 (hand model only)",
         requires=("cv2",),
         extra="picture",
     )
