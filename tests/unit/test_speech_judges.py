@@ -15,6 +15,8 @@ from polydub.evaluate.naturalness import _absent
 from polydub.evaluate.utmos import Utmos, renamed
 from polydub.evaluate.wav2vec2 import Wav2Vec2
 from polydub.model import Waveform
+from polydub.pipeline import evaluating_judges as judges
+from polydub.project.folder import file_digest
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -198,3 +200,41 @@ def test_scores_of_feelings() -> None:
     assert found["emotion"] == pytest.approx(2**-0.5)
     assert found["emotion_shift"] == pytest.approx(0.4)
     assert emotion_scores(None, calm) == {}
+
+
+@pytest.fixture
+def _nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No weights but those that a test names."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    for name in ("UTMOS22_STRONG", "EMOTION_MSP_DIM", "SYNCNET"):
+        monkeypatch.delenv(f"POLYDUB_WEIGHT_{name}", raising=False)
+
+
+@pytest.mark.usefixtures("_nothing_here")
+def test_without_weights_it_says_how_to_get_them() -> None:
+    utmos, missing = judges.load_utmos()
+    assert utmos is None and [x.metric for x in missing] == ["utmos"]
+    assert "polydub engines pull utmos22-strong" in missing[0].reason
+    emotion, missing = judges.load_emotion()
+    assert emotion is None and [x.metric for x in missing] == ["emotion", "emotion_shift"]
+    assert "POLYDUB_WEIGHT_EMOTION_MSP_DIM" in missing[0].reason
+    assert judges.judge_weights() == {}
+
+
+@pytest.mark.usefixtures("_nothing_here")
+def test_weights_of_ones_own_are_used_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.pt"
+    utmos_file(path)
+    monkeypatch.setenv("POLYDUB_WEIGHT_UTMOS22_STRONG", str(path))
+    utmos, missing = judges.load_utmos()
+    assert utmos is not None and missing == []
+    assert utmos.score(noise(1.0)).keys() == {"utmos"}
+    (sums,) = judges.judge_weights().values()
+    assert list(sums.values()) == [file_digest(path)]
+    path.write_bytes(b"damaged")
+    with pytest.raises(EngineError) as caught:
+        judges.load_utmos()
+    assert caught.value.code == "DUB-E205"
