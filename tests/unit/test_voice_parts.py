@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from polydub.model import Span, Turn, Waveform
-from polydub.stages.voice_parts import VoiceParts, learn_voices
+from polydub.stages.voice_parts import PartOptions, VoiceParts, learn_voices
 
 RATE = 16000
 Sound = npt.NDArray[np.float32]
@@ -82,6 +82,13 @@ def test_a_voice_that_is_never_alone_is_not_taken_out() -> None:
     part, failed = voices.part("S1", Span.of(0, 6), film)
     assert failed == (Span.of(4, 6),)
     assert np.array_equal(part.samples, film.samples[: 6 * RATE])
+
+
+def test_a_very_long_overlap_stays_mixed() -> None:
+    one, two, turns = scene()
+    film = Waveform(one + two, RATE)
+    voices = learn_voices(film, turns, PartOptions(longest_s=1.0, rounds=2))
+    assert voices.part("S1", Span.of(0, 6), film)[1] == (Span.of(4, 6),)
 
 
 @pytest.mark.parametrize("turns", [[], [Turn(Span.of(0, 6), "S1")]])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from polydub.engines.protocols import LocalActivity
-from polydub.media.audio import WaveWriter, open_waveform, read_blocks
+from polydub.media.audio import open_waveform
 from polydub.model import Source, Span, Transcript
 from polydub.pipeline.analysis import VERSION, Sound
 from polydub.pipeline.run import Run
@@ -24,10 +24,6 @@ from polydub.stages.word_times import settle_words, speech_edges
 
 EMPTY = np.zeros(0, np.float32)
 HEARING = ("separate", "segment", "vad", "recognize")
-REST = 0.3
-"""Share of what separation took away that voiceprints hear again: what it does to a voice costs
-them more than a quiet background. Over ten conversations and films the distance between windows of
-one voice and of two grows by 6 % in standard deviations; whole, the background costs a clip."""
 WORDS = "3"
 """Part of a transcript's key: raise it when the words, their times or where speech is change."""
 
@@ -123,32 +119,20 @@ def _local_activity(
 def find_voices(run: Run, source: Source, sound: Sound, heard: Heard) -> Diarization:
     """Turns and voiceprints by sound alone, with the windows that they were found in."""
     options = DiarizeOptions(speakers=run.options.speakers)
+    audio = open_waveform(sound.speech)
 
     def make(work: Path) -> None:
         embedder = run.engines.get("voiceprint")
-        softened = work / "softened.wav"
-        write_softened(sound, softened)
-        audio = open_waveform(softened)
         found = diarize(audio, heard.speech, embedder, activity=heard.activity, options=options)
-        softened.unlink()
         save_voices(work, found)
 
     identities = [run.engines.identity(kind) for kind in ("separate", "segment", "voiceprint")]
     with run.stage("diarize") as progress:
         folder, cached = run.ensure(
-            "diarize", VERSION, REST, source.digest, identities, heard.speech, options, make=make
+            "diarize", VERSION, source.digest, identities, heard.speech, options, make=make
         )
         progress.step("film", cached=cached)
     return load_voices(folder)
-
-
-def write_softened(sound: Sound, path: Path) -> None:
-    """The dialogue at 16 kHz with ``REST`` of what else is heard, as a file; streamed."""
-    rate = open_waveform(sound.speech).rate
-    with WaveWriter(path, rate, 1) as out:
-        for voice, mix in zip(read_blocks(sound.speech), read_blocks(sound.mix), strict=False):
-            length = min(len(voice), len(mix))
-            out.write((1 - REST) * voice[:length] + REST * mix[:length])
 
 
 def save_voices(folder: Path, found: Diarization) -> None:

@@ -32,7 +32,7 @@ class PartOptions:
     ``frame_s`` long windows every ``frame_s / 4``; ``patterns`` per voice and ``rest`` for the
     background, learnt in ``rounds`` steps from ``least_s`` of sound at least and ``most_s`` at
     most; ``guard_s`` beside another voice is not learnt from. ``around_s`` of sound on either side
-    of an overlap is explained with it.
+    of an overlap is explained with it; one of more than ``longest_s`` is left mixed, for memory.
     """
 
     frame_s: float = 0.064
@@ -43,6 +43,7 @@ class PartOptions:
     most_s: float = 12.0
     guard_s: float = 0.05
     around_s: float = 0.25
+    longest_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,12 +86,13 @@ class VoiceParts:
         return Waveform(samples, rate), tuple(failed)
 
     def _alone(self, speaker: str, span: Span) -> npt.NDArray[np.float32] | None:
-        """The part of ``speaker`` in ``span``; ``None`` when a voice in it is not known."""
+        """The part of ``speaker`` in ``span``; ``None`` when it cannot be taken out."""
         around = to_seconds(self.options.around_s)
         wide = Span(max(Fraction(0), span.start - around), span.end + around)
         others = [who for who, own in self.turns.items() if who != speaker and _near(own, wide)]
         voices = [speaker, *others]
-        if any(who not in self.patterns for who in voices):
+        too_long = span.duration > to_seconds(self.options.longest_s)
+        if too_long or any(who not in self.patterns for who in voices):
             return None
         mixture = np.asarray(self.audio.cut(wide).samples, dtype=np.float64)
         spectrum = _spectrum(mixture, self.audio.rate, self.options)
