@@ -106,6 +106,8 @@ def memory(
             iod=track.iod[:keep].copy(), aperture=track.aperture[:keep].copy(),
         )  # fmt: skip
         tracks.append(copy)
+        if number % every:
+            continue
         span = Span(time_of(copy.first), time_of(copy.frames.stop))
         phones = tuple(
             p.shift(span.start) for p in voice.phones if span.start + p.span.end < span.end
