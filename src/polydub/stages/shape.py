@@ -29,8 +29,7 @@ from polydub.engines.protocols import SpeechRequest
 from polydub.model import Samples, Voiceprint, Waveform
 
 Shift = npt.NDArray[np.float32]
-"""How far a voice's timbre is moved ``[d]``, in units of the synthesiser in which voices lie about
-equally far apart in all directions."""
+"""How far a voice's timbre is moved ``[d]``, in spreads of the timbres of all voices."""
 
 
 class VoiceProbe(Protocol):

@@ -223,12 +223,10 @@ class KokoroSynthesizer:
     def shaped(self, voice: str, *, pitch: float = 1.0, shift: Shift | None = None) -> str:
         """The style name of ``voice`` with its pitch multiplied and its timbre moved.
 
-        ``shift`` is what a :meth:`probe` of that voice was said with. Where all voices vary
-        together, a step leads further than where none does: timbres stay among those that the model
-        knows, which costs less quality for the same likeness.
+        ``shift`` is what a :meth:`probe` of that voice was said with.
         """
         own = read_style(voice)
-        moved = own.shift if shift is None else own.shift + self._voices.ways @ shift
+        moved = own.shift if shift is None else own.shift + shift
         return shaped_name(ShapedStyle(own.voice, own.pitch * pitch, moved))
 
     def probe(self, request: SpeechRequest, *, stretch: float = 2.1) -> KokoroProbe:
@@ -250,8 +248,7 @@ class KokoroSynthesizer:
             self._before = self._open(kokoro_graph.decoder_inputs_graph(self._model, INPUTS))
         parts = self._before.run(list(INPUTS), inputs)
         timbre = inputs["style"][0, TIMBRE]
-        ways = self._voices.spread[:, None] * self._voices.ways
-        return KokoroProbe(self._decoder, parts, timbre, ways, stretch=stretch)
+        return KokoroProbe(self._decoder, parts, timbre, self._voices.spread, stretch=stretch)
 
     def close(self) -> None:
         """End the espeak-ng process, if one runs."""

@@ -33,12 +33,11 @@ class KokoroProbe:
         decoder: Decoder,
         inputs: Sequence[npt.NDArray[np.float32]],
         timbre: npt.NDArray[np.float32],
-        ways: npt.NDArray[np.float32],
+        spread: npt.NDArray[np.float32],
         *,
         stretch: float = 2.1,
     ) -> None:
-        """``timbre`` ``[128]`` is where the shift starts, ``ways`` ``[128, 128]`` what a shift of 1
-        in each of its dimensions moves.
+        """``timbre`` ``[128]`` is where the shift starts, ``spread`` ``[128]`` its unit.
 
         ``inputs`` are the decoder's for the whole sentence, ``stretch`` is in seconds.
         """
@@ -54,14 +53,14 @@ class KokoroProbe:
             for first, last in _stretches(inputs[1].shape[-1], stretch)
         ]
         self._timbre = torch.from_numpy(np.array(timbre, np.float32))
-        self._ways = torch.from_numpy(np.array(ways, np.float32))
+        self._spread = torch.from_numpy(np.array(spread, np.float32))
         self._next = 0
         self._said: tuple[Any, Any] | None = None
 
     def say(self, shift: Shift) -> Waveform:
         """The next stretch at 24 kHz with the timbre moved by ``shift``."""
         moved = self._torch.from_numpy(np.array(shift, np.float32)).requires_grad_()
-        timbre = (self._timbre + self._ways @ moved)[None]
+        timbre = (self._timbre + moved * self._spread)[None]
         sound = self._decoder(timbre, self._stretches[self._next])
         self._next = (self._next + 1) % len(self._stretches)
         self._said = (moved, sound)

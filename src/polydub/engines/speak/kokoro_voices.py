@@ -22,8 +22,6 @@ PROSODY = slice(128, 256)
 """The half that the duration, pitch and energy predictors read."""
 
 _MIDDLE = 40  # tokens: a sentence of two seconds
-_LENGTHS = (15, 40, 80)
-_OWN = 0.1  # 54 voices leave half of the dimensions without a way: so much is left to each alone
 _GRADES = {"A": 0.95, "B": 0.8, "C": 0.65, "D": 0.5, "F": 0.35}
 _UNGRADED = 0.65  # es and pt-BR: word errors 0 % on 4 sentences each, like the voices graded C
 
@@ -55,9 +53,7 @@ def quality(grade: str) -> float:
 class StyleBank:
     """The style vectors of all voices, by voice and number of tokens.
 
-    ``spread`` ``[128]`` is how far the voices' timbres lie apart, dimension by dimension. ``ways``
-    ``[128, 128]`` turns steps of one size into what is as far for these voices in every direction,
-    in spreads: a root of the correlation of their timbres, with a tenth of no correlation.
+    ``spread`` ``[128]`` is how far the voices' timbres lie apart, dimension by dimension.
     """
 
     def __init__(self) -> None:
@@ -69,15 +65,6 @@ class StyleBank:
         self._index = {voice.name: index for index, voice in enumerate(voice_list())}
         middle = [self._rows(name, _MIDDLE)[TIMBRE] for name in self._index]
         self.spread: npt.NDArray[np.float32] = np.std(middle, axis=0).astype(np.float32)
-        self.ways: npt.NDArray[np.float32] = self._ways()
-
-    def _ways(self) -> npt.NDArray[np.float32]:
-        every = [self._rows(name, tokens)[TIMBRE] for name in self._index for tokens in _LENGTHS]
-        timbres = np.stack(every).astype(np.float64)
-        apart = (timbres - timbres.mean(axis=0)) / self.spread
-        together = apart.T @ apart / len(apart)
-        sizes, axes = np.linalg.eigh((1 - _OWN) * together + _OWN * np.eye(len(together)))
-        return np.asarray((axes * np.sqrt(sizes)) @ axes.T, np.float32)
 
     def __contains__(self, name: str) -> bool:
         return name in self._index
