@@ -30,7 +30,11 @@ DRAWN = [name for name in NETWORKS if name != "latentsync-1.5"]  # the same netw
 _BUILT: dict[str, LipRenderer] = {}
 
 
-@pytest.fixture(params=DRAWN)
+@pytest.fixture(
+    params=[  # its U-Net sees sixteen frames at once: half of this module's time
+        pytest.param(name, marks=pytest.mark.slow if name == "latentsync" else ()) for name in DRAWN
+    ]
+)
 def renderer(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> LipRenderer:

@@ -24,7 +24,11 @@ from polydub.stages.cues import line_cues
 from polydub.stages.nonverbal import find_nonverbal
 from polydub.stages.pitch_cleaning import clean_pitch, levels_db
 
-pytestmark = [pytest.mark.weights, pytest.mark.filterwarnings("ignore::UserWarning")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.weights,
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
 
 Floats = npt.NDArray[np.float64]
 RATE = 16_000
