@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from polydub.engines.lips.geometry import INNER_LIPS, OUTER_LIPS, OVAL
+from polydub.engines.protocols import LipOutcome
 from polydub.model import FaceTrack, Image, Phone, Shot, Span, VideoStream, Waveform
 
 WIDTH, HEIGHT = 480, 320
@@ -146,3 +147,15 @@ def voice(spoken: tuple[Phone, ...], duration: float, rate: int = 16000) -> Wave
     for phone in spoken:
         loud[phone.span.samples(rate)] = 0.15
     return Waveform((random.standard_normal(len(loud)) * loud).astype(np.float32), rate)
+
+
+def rendered(head: Head, outcomes: list[LipOutcome]) -> dict[int, Image]:
+    """Whole pictures of the frames that changed."""
+    pictures = {}
+    for outcome in outcomes:
+        for patch in outcome.patches:
+            picture = head.image(patch.frame)
+            height, width = patch.pixels.shape[:2]
+            picture[patch.top : patch.top + height, patch.left : patch.left + width] = patch.pixels
+            pictures[patch.frame] = picture
+    return pictures

@@ -13,7 +13,7 @@ from polydub.engines import registry
 from polydub.engines.protocols import LipOutcome, LipRenderer, LipSpan
 from polydub.errors import InputError
 from polydub.model import FaceTrack, Image, Phone, Span, Waveform
-from tests.lip_models import HEIGHT, WIDTH, Head, frame_time, phones, voice
+from tests.lip_models import HEIGHT, WIDTH, Head, frame_time, phones, rendered, voice
 
 FRAMES = 60
 SPOKEN = phones("b a m a p a u", 0.4)
@@ -59,18 +59,6 @@ def render(
             audio=audio or voice(SPOKEN, 4.0),
         )
     )
-
-
-def rendered(head: Head, outcomes: list[LipOutcome]) -> dict[int, Image]:
-    """Whole pictures of the frames that changed."""
-    pictures = {}
-    for outcome in outcomes:
-        for patch in outcome.patches:
-            picture = head.image(patch.frame)
-            height, width = patch.pixels.shape[:2]
-            picture[patch.top : patch.top + height, patch.left : patch.left + width] = patch.pixels
-            pictures[patch.frame] = picture
-    return pictures
 
 
 def cavity(picture: Image) -> int:

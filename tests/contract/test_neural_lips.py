@@ -21,7 +21,7 @@ from polydub.engines.lips.neural.renderer import UNFIT, NeuralOptions
 from polydub.engines.protocols import LipOutcome, LipRenderer, LipSpan
 from polydub.errors import InputError
 from polydub.model import FaceTrack, Image, Phone, Span, Waveform
-from tests.lip_models import HEIGHT, IOD, WIDTH, Head, frame_time, phones, voice
+from tests.lip_models import HEIGHT, IOD, WIDTH, Head, frame_time, phones, rendered, voice
 from tests.neural_lip_models import NETWORKS, build
 
 FRAMES = 18
@@ -71,17 +71,6 @@ def render(
             audio=audio or voice(SPOKEN, 2.0),
         )
     )
-
-
-def rendered(head: Head, outcomes: list[LipOutcome]) -> dict[int, Image]:
-    pictures = {}
-    for outcome in outcomes:
-        for patch in outcome.patches:
-            picture = head.image(patch.frame)
-            height, width = patch.pixels.shape[:2]
-            picture[patch.top : patch.top + height, patch.left : patch.left + width] = patch.pixels
-            pictures[patch.frame] = picture
-    return pictures
 
 
 def lower_face(head: Head, frame: int) -> np.ndarray:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from polydub.engines.lips.geometry import NOSE_BASE, OUTER_LIPS, OVAL, Floats, smoothstep
 from polydub.engines.lips.warp import FloatImage, Region
+from polydub.engines.protocols import Patch
+from polydub.model import Image
 
 _GROW, _FEATHER = 0.05, 0.13  # IOD: full strength up to 0.05 from the lips, none from 0.18
 _CREASE = 0.6  # of the change
@@ -139,3 +141,15 @@ def _detail(image: FloatImage, ring: FloatImage) -> float:
     """Mean squared Laplacian of the green channel on the ring."""
     fine = cv2.Laplacian(np.ascontiguousarray(image[..., 1]), cv2.CV_32F)
     return float((fine**2 * ring).sum() / max(float(ring.sum()), 1.0)) + 0.05
+
+
+def changed_part(pixels: Image, own: Image, region: Region, frame: int) -> Patch:
+    """Only the rectangle of ``region`` in which ``pixels`` differ from the picture's ``own``."""
+    changed = cv2.absdiff(pixels, own).reshape(region.height, -1)
+    rows = np.flatnonzero(changed.any(axis=1))
+    columns = np.flatnonzero(cv2.reduce(changed, 0, cv2.REDUCE_MAX).reshape(-1, 3).any(axis=1))
+    if not len(rows):
+        return Patch(frame, region.left, region.top, pixels[:0, :0].copy())
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    return Patch(frame, region.left + left, region.top + top, pixels[top:bottom, left:right].copy())

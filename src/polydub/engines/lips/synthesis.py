@@ -9,7 +9,13 @@ import cv2
 import numpy as np
 
 from polydub.engines.lips.bank import Bank
-from polydub.engines.lips.composite import ColourMatch, Masks, SharpnessMatch, mouth_masks
+from polydub.engines.lips.composite import (
+    ColourMatch,
+    Masks,
+    SharpnessMatch,
+    changed_part,
+    mouth_masks,
+)
 from polydub.engines.lips.geometry import (
     INNER_LIPS,
     LEFT_CORNER,
@@ -234,7 +240,7 @@ class FrameSynthesizer:
             patch *= (draft.masks.alpha * draft.cover)[..., None]
             patch += skin
             result[inner] = np.clip(np.rint(patch, out=patch), 0, 255, out=patch).astype(np.uint8)
-        return _trim(result, draft.own, draft.region, draft.frame)
+        return changed_part(result, draft.own, draft.region, draft.frame)
 
 
 def _free_of(hands: Sequence[Floats], region: Region, iod: float) -> FloatImage | None:
@@ -255,15 +261,3 @@ def _fixed_points(source: Floats, region: Region) -> Floats:
     ys = (region.top, (region.top + region.bottom) / 2, region.bottom)
     border = np.array([(x, y) for y in ys for x in xs if (x, y) != (xs[1], ys[1])], np.float64)
     return np.concatenate([*rings, border, source[_ANCHORS]])
-
-
-def _trim(pixels: Image, own: Image, region: Region, frame: int) -> Patch:
-    """Only the rectangle in which something changed."""
-    changed = cv2.absdiff(pixels, own).reshape(region.height, -1)
-    rows = np.flatnonzero(changed.any(axis=1))
-    columns = np.flatnonzero(cv2.reduce(changed, 0, cv2.REDUCE_MAX).reshape(-1, 3).any(axis=1))
-    if not len(rows):
-        return Patch(frame, region.left, region.top, pixels[:0, :0].copy())
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    return Patch(frame, region.left + left, region.top + top, pixels[top:bottom, left:right].copy())

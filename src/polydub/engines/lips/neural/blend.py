@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from polydub.engines.lips.composite import ColourMatch, SharpnessMatch
+from polydub.engines.lips.composite import ColourMatch, SharpnessMatch, changed_part
 from polydub.engines.lips.geometry import (
     CHIN,
     NOSE_BASE,
@@ -154,14 +154,3 @@ class Blender:
         mixed = own + (drawn - own) * (masks.alpha * strength)[..., None]
         pixels = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
         return changed_part(pixels, place.own, region, frame)
-
-
-def changed_part(pixels: Image, own: Image, region: Region, frame: int) -> Patch:
-    """Only the rectangle of ``region`` in which something changed."""
-    changed = (pixels != own).any(axis=2)
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-    if not len(rows):
-        return Patch(frame, region.left, region.top, pixels[:0, :0].copy())
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    return Patch(frame, region.left + left, region.top + top, pixels[top:bottom, left:right].copy())
