@@ -2,12 +2,14 @@
 
     python scripts/derive_kokoro_voices.py [--tarball kokoro-js-1.2.1.tgz]
     python scripts/derive_kokoro_voices.py --prints
+    python scripts/derive_kokoro_voices.py --naturalness
 
 The first form writes ``kokoro_voices.npz`` (each voice's 510 style rows as mean + rank-8 factors:
 28 MB become 1.3 MB, see ``worst_error`` in the JSON) and ``kokoro_voices.json`` (where they come
 from, the licence, each voice, the model's symbols). Without ``--tarball`` it runs ``npm pack``. The
 second form lets every voice read a sentence of its own language and writes ``kokoro_prints.npz``:
-voiceprint and median pitch, so that casting costs nothing at run time.
+voiceprint and median pitch, so that casting costs nothing at run time. The third adds how natural
+every voice is in some languages by DistillMOS (extra ``evaluate``; ten minutes per language).
 """
 
 from __future__ import annotations
@@ -69,6 +71,15 @@ MODEL_CARD_GRADES = {
     "zm_yunyang": "D",
 }
 """Overall grades in VOICES.md of hexgrad/Kokoro-82M; the English ones are read from the package."""
+
+JUDGED = {
+    "es": "Anoche llegamos muy tarde y no quedaba nadie en la calle, pero encontramos la casa.",
+    "fr": (
+        "Hier soir nous sommes arrivés très tard, il n'y avait personne dehors, mais nous avons "
+        "trouvé la maison."
+    ),
+}
+"""What every voice is judged on: five seconds in languages whose voices are few."""
 
 PROBES = {
     "en": "The north wind and the sun were disputing which of them was the stronger.",
@@ -192,11 +203,38 @@ def write_prints() -> None:
         prints.append(embedder.embed(Waveform(low, 16_000)))
         pitches.append(median_pitch(audio) or 0.0)
         print(f"{voice.name:16} {pitches[-1]:6.1f} Hz", flush=True)
-    np.savez(
-        FOLDER / "kokoro_prints.npz",
-        prints=np.stack(prints).astype(np.float16),
-        pitch_hz=np.array(pitches, np.float32),
+    add_to_prints(
+        prints=np.stack(prints).astype(np.float16), pitch_hz=np.array(pitches, np.float32)
     )
+
+
+def add_to_prints(**arrays: Any) -> None:
+    """Write ``arrays`` into ``kokoro_prints.npz`` beside what it holds already."""
+    path = FOLDER / "kokoro_prints.npz"
+    kept: dict[str, Any] = {}
+    if path.exists():
+        with np.load(path) as stored:
+            kept = {name: stored[name] for name in stored.files}
+    np.savez(path, **(kept | arrays))
+
+
+def write_naturalness() -> None:
+    """Add ``mos_<language>`` ``[54]`` to ``kokoro_prints.npz``: DistillMOS of every voice."""
+    from polydub.engines.protocols import SpeechRequest
+    from polydub.engines.speak.kokoro import KokoroSynthesizer
+    from polydub.engines.speak.kokoro_voices import voice_list
+    from polydub.evaluate.naturalness import DistillMos
+    from polydub.model import Waveform
+
+    synthesizer, judge = KokoroSynthesizer(), DistillMos()
+    for language, text in JUDGED.items():
+        scores = []
+        for voice in voice_list():
+            audio = synthesizer.speak(SpeechRequest(text, language, voice.name)).audio
+            low = soxr.resample(audio.samples, audio.rate, 16_000).astype(np.float32)
+            scores.append(judge.score(Waveform(low, 16_000))["distillmos"])
+            print(f"{language} {voice.name:16} {scores[-1]:.2f}", flush=True)
+        add_to_prints(**{f"mos_{language}": np.array(scores, np.float32)})
 
 
 def main() -> None:
@@ -204,9 +242,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tarball", type=Path, help=f"{PACKAGE} as packed by npm")
     parser.add_argument("--prints", action="store_true", help="write the voiceprints only")
+    parser.add_argument("--naturalness", action="store_true", help="write the naturalness only")
     options = parser.parse_args()
     if options.prints:
         write_prints()
+        return
+    if options.naturalness:
+        write_naturalness()
         return
     with tempfile.TemporaryDirectory() as folder:
         write_voices(options.tarball or fetch(Path(folder)))

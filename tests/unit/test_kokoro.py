@@ -184,7 +184,7 @@ def test_short_sentences_are_said_in_one_go() -> None:
 
 
 def test_bank_has_every_voice() -> None:
-    entries = bank.load_bank()
+    entries = bank.load_bank("es")
     assert [entry.name for entry in entries] == [voice.name for voice in voice_list()]
     for entry in entries:
         assert entry.voiceprint.shape == (192,)
@@ -195,3 +195,19 @@ def test_bank_has_every_voice() -> None:
         for gender in ("female", "male")
     }
     assert by_gender["male"] < 150 < by_gender["female"]
+
+
+def test_voices_are_judged_by_language_and_by_the_mean_of_what_was_measured_elsewhere() -> None:
+    spanish, french, hindi = (
+        {entry.name: entry.quality for entry in bank.load_bank(language)}
+        for language in ("es", "fr", "hi")
+    )
+    mos = bank.measured().mos
+    assert {"es", "fr"} <= set(mos) and all(scores.shape == (54,) for scores in mos.values())
+    assert all(1 < score < 5 for scores in mos.values() for score in scores)
+    first = voice_list()[0].name
+    assert spanish[first] == pytest.approx((mos["es"][0] - 1) / 4, abs=1e-3)
+    assert hindi[first] == pytest.approx(
+        np.mean([(scores[0] - 1) / 4 for scores in mos.values()]), abs=1e-3
+    )
+    assert french["jf_gongitsune"] < french["af_nova"]

@@ -408,7 +408,10 @@ class Style:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StylePrint:
-    """A voice of a synthesiser as measured: its voiceprint and median pitch on a probe text."""
+    """A voice of a synthesiser as measured: its voiceprint and median pitch on a probe text.
+
+    ``quality`` is how natural it is in the language that was asked for: ``(MOS - 1) / 4``.
+    """
 
     name: str
     language: str

@@ -47,7 +47,7 @@ from polydub.stages.shape import (
 )
 from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
-CASTING = 3
+CASTING = 4
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
 
 

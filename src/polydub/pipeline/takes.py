@@ -101,8 +101,8 @@ FASTEST_TEMPO = 1.9
 what FFmpeg's filter does at once."""
 
 
-HURRIED = Fraction(102, 100)
-"""A sped-up take that is shorter than wanted by more is said again, more slowly."""
+ATTEMPTS = 4
+"""Times that a line is said at most until its length is right."""
 
 
 class TakeMaker:
@@ -285,16 +285,19 @@ class TakeMaker:
     ) -> tuple[Speech, str, float]:
         """``(speech, key, speed)`` that fits the room, asking for more speed until it does.
 
-        What is still missing to the wanted length is a change of tempo; so a take that is spoken
-        a touch ``faster``, to be another one, lasts no less long. Speech that was sped up and came
-        out too short even so is made again at the rate that it needs: nobody is hurried for
-        nothing. Raises ``EngineError`` when no attempt fits: the caller passes the line through.
+        Speech that came out otherwise than foretold is made again at the rate that it needs, for
+        that costs less quality than a change of tempo, and nobody is hurried for nothing. What is
+        still missing then is tempo; so a take that is spoken a touch ``faster``, to be another
+        one, lasts no less long. Raises ``EngineError`` when no attempt fits: the caller passes the
+        line through.
         """
         other = faster if self._speaks.pace == "none" else 0.0
         speed = round(self._rate(line, fit, natural) + faster - other, 2)
         wanted = self._wanted(fit, natural)
-        best: tuple[Fraction, Speech, str, float] | None = None
-        for attempt in range(4):
+        best: tuple[float, Fraction, Speech, str, float] | None = None
+        tried: list[float] = []
+        while len(tried) < ATTEMPTS and speed not in tried:
+            tried.append(speed)
             speech, key = self.speech(line, speed, plain=plain, seconds=wanted, other=other)
             length = speech.audio.duration
             target = wanted or min(length, fit.room)
@@ -302,17 +305,17 @@ class TakeMaker:
             if abs(length - target) <= CLOSE * target and length <= fit.room:
                 near = length
             if near > fit.room:
-                speed = min(2.0, speed * float(length / fit.room) + 0.02)
+                speed = round(min(2.0, speed * float(length / fit.room) + 0.02), 2)
                 continue
-            if best is None or near > best[0]:
-                best = near, speech, key, speed
-            slower = max(1.0, round(speed * float(near / target), 2))
-            if attempt > 1 or slower >= speed or near * HURRIED >= target:
+            cost = _apart(near, target) + _apart(near, length)
+            if best is None or cost < best[0]:
+                best = cost, near, speech, key, speed
+            if cost <= CLOSE or self._speaks.pace != "speed":
                 break
-            speed = slower
+            speed = max(min(1.0, tried[0]), round(speed * float(length / target), 2))
         if best is None:
             raise EngineError(f"line {line.id} does not fit into {float(fit.room):.2f} s")
-        near, speech, key, speed = best
+        _, near, speech, key, speed = best
         return (*_lasting(speech, near, key), speed)
 
     @staticmethod
@@ -430,6 +433,11 @@ class TakeMaker:
             speech.audio, reference or speech.audio, choice, delivery
         )
         return made
+
+
+def _apart(one: Fraction, other: Fraction) -> float:
+    """By what share two lengths differ, either way."""
+    return abs(math.log(one / other)) if one > 0 and other > 0 else math.inf
 
 
 def _lasting(speech: Speech, seconds: Fraction, key: str) -> tuple[Speech, str]:

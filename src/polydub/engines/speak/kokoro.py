@@ -217,8 +217,8 @@ class KokoroSynthesizer:
 
         Raises ``EngineError`` DUB-E203 for an unknown language.
         """
-        measured = {entry.name: entry for entry in bank.load_bank()}
-        return [measured[s.name] for s in self.styles(language) if s.name in measured]
+        measured = {entry.name: entry for entry in bank.load_bank(_language(language))}
+        return [measured[style.name] for style in self.styles(language)]
 
     def shaped(self, voice: str, *, pitch: float = 1.0, shift: Shift | None = None) -> str:
         """The style name of ``voice`` with its pitch multiplied and its timbre moved.
