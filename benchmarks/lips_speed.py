@@ -126,11 +126,19 @@ def memory(
                 for _, image in source.read(index % count, index % count + 1):
                     yield index, image
 
-        done = 0
+        done, minute = 0, 0
+        print(f"{seconds} s: {peak_mib():.0f} MiB with the analysis of the clip", flush=True)
         for outcome in ExemplarLips().render(spans, tracks, shots, read, time_of, audio=sound):
             done += len(outcome.patches)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{seconds} s: {done} frames rendered, peak {peak:.0f} MiB", flush=True)
+            if outcome.span.span.start >= 60 * (minute + 1):
+                minute = int(outcome.span.span.start / 60)
+                print(f"  {minute} min: {done} frames, peak {peak_mib():.0f} MiB", flush=True)
+    print(f"{seconds} s: {done} frames rendered, peak {peak_mib():.0f} MiB", flush=True)
+
+
+def peak_mib() -> float:
+    """The most memory that the process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

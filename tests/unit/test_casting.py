@@ -33,7 +33,7 @@ from polydub.model import (
     Waveform,
     Word,
 )
-from polydub.pipeline.casting import Profiles, _beginning, cast_voices
+from polydub.pipeline.casting import Profiles, _audition_text, _beginning, cast_voices
 from polydub.stages.cast import VoiceProfile
 from polydub.stages.shape import Shift
 
@@ -256,3 +256,27 @@ def test_a_shape_that_is_too_much_is_taken_in_part(
     assert float(part.style.partition(":")[2].split(",")[1]) == pytest.approx(0.6 * first, abs=0.01)
     assert part.similarity is not None and whole.similarity is not None
     assert 0.32 < part.similarity < whole.similarity
+
+
+@pytest.mark.parametrize(
+    ("language", "own", "other", "heard"),
+    [
+        ("es", "No sé.", "Vamos a ver qué dice ella mañana.", True),  # four words say too little
+        ("es", "Una frase bastante larga, " * 4, "Otra frase de otra persona.", False),
+        ("zh", "我不知道他们什么时候来。" * 3, "别人说的话", False),  # 36 characters: eight seconds
+        ("es", "", "Nadie habla de mí.", None),
+    ],
+)
+def test_who_says_little_is_auditioned_with_lines_of_others(
+    language: str, own: str, other: str, heard: bool | None
+) -> None:
+    lines = tuple(
+        Line(name, speaker, Span.of(0, 4), "x", translations={language: Translation(text)})
+        for name, speaker, text in (("L1", "S2", other), ("L2", "S1", own))
+    )
+    speakers = (Speaker("S1", "A"), Speaker("S2", "B"))
+    text = _audition_text(Script("f", "", Fraction(8), "en", speakers, lines), "S1", language)
+    if heard is None:
+        assert text == ""
+    else:
+        assert text.startswith(own) and (other in text) is heard

@@ -408,10 +408,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StylePrint:
-    """A voice of a synthesiser as measured: its voiceprint and median pitch on a probe text.
-
-    ``quality`` is how natural it is in the language that was asked for: ``(MOS - 1) / 4``.
-    """
+    """A voice as measured; ``quality``: how natural in the language asked for, (MOS - 1) / 4."""
 
     name: str
     language: str

@@ -22,6 +22,7 @@ from polydub.model import (
     Voiceprint,
     Waveform,
 )
+from polydub.model.language import is_spaced
 from polydub.model.terms import without_marks
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis, Sound
 from polydub.pipeline.cloning import ENOUGH_S, reference_key, voice_references
@@ -297,6 +298,10 @@ AUDITION_LENGTH = 90
 """Letters of an audition, about five seconds: voiceprints of shorter pieces are unsure."""
 
 
+UNSPACED_LETTERS = 3
+"""Letters that a character counts for in a language without spaces: they are said in its time."""
+
+
 PROBE_LENGTH = 80
 """Letters of the text that a voice is shaped on: two or three stretches, said in turn."""
 
@@ -456,13 +461,24 @@ def _converted(audition: _Audition, choice: VoiceChoice, take: Waveform) -> Voic
 
 
 def _audition_text(script: Script, name: str, language: str) -> str:
-    """Whole lines of the speaker, the longest first, until there is enough to judge a voice by."""
-    texts = [spoken_text(line, language) for line in script.lines_of(name)]
+    """Whole lines, the longest first, until there is enough to judge a voice by.
+
+    The speaker's own, then, of one who says little, those of others: in a line of four words one
+    that is misheard would be a quarter. Empty when the speaker has nothing to say.
+    """
+
+    def said(*, by_self: bool) -> list[str]:
+        lines = [line for line in script.lines if (line.speaker == name) is by_self]
+        texts = {spoken_text(line, language) for line in lines} - {""}
+        return sorted(texts, key=lambda text: (-len(text), text))
+
+    own, others = said(by_self=True), said(by_self=False)
+    long = 1 if is_spaced(language) else UNSPACED_LETTERS
     chosen: list[str] = []
-    for text in sorted(texts, key=lambda text: (-len(text), text)):
-        if text and sum(map(len, chosen)) < AUDITION_LENGTH:
+    for text in [*own, *others] if own else []:
+        if long * sum(map(len, chosen)) < AUDITION_LENGTH:
             chosen.append(text)
-    return " ".join(chosen)[: 2 * AUDITION_LENGTH]
+    return " ".join(chosen)[: 2 * AUDITION_LENGTH // long]
 
 
 def spoken_text(line: Line, language: str) -> str:
