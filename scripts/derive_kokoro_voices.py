@@ -73,13 +73,15 @@ MODEL_CARD_GRADES = {
 """Overall grades in VOICES.md of hexgrad/Kokoro-82M; the English ones are read from the package."""
 
 JUDGED = {
+    "en": "Last night we came home very late and there was nobody outside, but we found the house.",
     "es": "Anoche llegamos muy tarde y no quedaba nadie en la calle, pero encontramos la casa.",
     "fr": (
         "Hier soir nous sommes arrivés très tard, il n'y avait personne dehors, mais nous avons "
         "trouvé la maison."
     ),
+    "zh": "昨天晚上我们到得很晚，街上一个人也没有，不过我们还是找到了那座房子。",
 }
-"""What every voice is judged on: five seconds in languages whose voices are few."""
+"""What every voice is judged on."""
 
 PROBES = {
     "en": "The north wind and the sun were disputing which of them was the stronger.",
