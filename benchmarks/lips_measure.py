@@ -26,7 +26,8 @@ from polydub.engines.lips.geometry import (
 from polydub.engines.protocols import Patch
 from polydub.evaluate import pictures
 from polydub.evaluate.articulation import CLOSED, Sounding, soundings
-from polydub.evaluate.mouths import CLOCK, REACH, Mouth, fit_in_place
+from polydub.evaluate.mouth_sound import CLOCK, quick
+from polydub.evaluate.mouths import REACH, Mouth, fit_in_place
 from polydub.media.frames import FrameSource
 from polydub.media.master import write_master
 from polydub.media.probe import probe
@@ -162,7 +163,7 @@ def loudness_fit(film: Film, seen: Seen, voice: Voice) -> float | None:
     at = clock[0] + np.arange(-REACH, len(clock) + REACH) / CLOCK
     drive = speech_drive(resample(voice.audio.mono(), 16_000), at)
     use = curves.usable & (clock < float(voice.audio.duration)) & ~silent(clock, voice)
-    return fit_in_place([Mouth("L", opening, use, drive)]).get("L")
+    return fit_in_place([Mouth("L", quick(opening)[None], use, drive[None], np.ones(1))]).get("L")
 
 
 def appearance(
