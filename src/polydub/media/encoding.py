@@ -69,7 +69,7 @@ class MasterOptions:
     ``audio_bitrate`` is AAC bits per second of a stereo track.
     """
 
-    crf: int = 18
+    crf: int = 16
     preset: str = "veryfast"
     audio_bitrate: int = 192_000
 
