@@ -140,7 +140,21 @@ def test_nobody_is_hurried_for_nothing(
     fit = Fit(line.id, 1.2, Fraction(0), Fraction(2))
     speech, _, speed = foretold.fitted(line, fit, Fraction("0.6"))
     assert len(Foreteller.rates) > 1 and speed < Foreteller.rates[0]
-    assert Fraction("0.49") <= speech.audio.duration <= Fraction("0.5")
+    assert float(speech.audio.duration) == pytest.approx(0.5, rel=0.02)
+
+
+def test_what_a_line_taught_about_the_forecast_counts_for_its_further_takes(
+    foretold: TakeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Foreteller, "believed", 0.6)
+    line = replace(LINE, words=(), span=Span.of(0, "0.5"))
+    fit = Fit(line.id, 1.2, Fraction(0), Fraction(2))
+    first, _, speed = foretold.fitted(line, fit, Fraction("0.6"))
+    Foreteller.rates.clear()
+    other, _, faster = foretold.fitted(line, fit, Fraction("0.6"), faster=0.07)
+    assert Foreteller.rates == [pytest.approx(speed + 0.07)]  # said once, another take
+    assert faster == pytest.approx(speed + 0.07)
+    assert float(other.audio.duration) == pytest.approx(float(first.audio.duration), rel=0.06)
 
 
 def spoken_as(maker: TakeMaker, seconds: str, room: str, speed: float) -> tuple[Speech, float]:
