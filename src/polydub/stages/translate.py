@@ -31,6 +31,7 @@ from polydub.stages.translation_candidates import Candidates
 from polydub.stages.translation_check import cleaned, problem
 from polydub.stages.translation_clauses import as_sentence_part, clauses
 from polydub.stages.translation_length import Predict, SpeakingTime
+from polydub.stages.translation_names import in_pinyin
 from polydub.stages.translation_requests import Asking, TranslateOptions
 
 STAGE = "translate"
@@ -103,6 +104,7 @@ class _Job:
         self._clock = SpeakingTime(target, spoken)
         self._done: dict[str, Translation] = {}
         self._problems: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
         self._failures = 0
         self._asking = Asking(script, target, self._options, self._clock)
         self._fresh: dict[str, Candidates] = {}
@@ -115,6 +117,8 @@ class _Job:
             open_lines = [line for line in open_lines if line.id not in self._done]
             if not open_lines or self._failures >= self._options.patience:
                 break
+        spelt = [said for line in open_lines if (said := self._spell_names(line))]
+        open_lines = [line for line in open_lines if line.id not in self._done]
         broken: list[Decision] = []
         if self._status != "given":
             self._complete()
@@ -124,7 +128,8 @@ class _Job:
         self._choose()
         decisions = [self._give_up(line) for line in open_lines]
         ordered = {line.id: self._done[line.id] for line in self._script.lines}
-        return TranslationOutcome(ordered, (*self._about_film(), *decisions, *broken))
+        about = (*self._about_film(), *decisions, *spelt, *broken)
+        return TranslationOutcome(ordered, about)
 
     def _settled(self, line: Line) -> bool:
         """Lines that no engine needs to see."""
@@ -148,6 +153,7 @@ class _Job:
         for line, text, what in self._judged(batch, literal):
             if what:
                 self._problems[line.id] = what
+                self._refused[line.id] = text or self._refused.get(line.id, "")
                 continue
             self._finish(line.id, Translation(text, self._status, self._capabilities.name))
             if self._status == "given":
@@ -161,6 +167,17 @@ class _Job:
                     offered = self._text({line.id: other}, line)
                     if self._is_sound(offered, line, text):
                         add(offered)
+
+    def _spell_names(self, line: Line) -> Decision | None:
+        """Accept a refused answer whose only fault is a name in Chinese characters: in pinyin."""
+        refused, original = self._refused.get(line.id, ""), without_marks(line.text)
+        text, names = in_pinyin(refused, original, self._script.language)
+        if self._status == "given" or not text or self._check(text, line):
+            return None
+        self._finish(line.id, Translation(text, self._status, self._capabilities.name))
+        self._fresh[line.id] = self._asking.candidates(line, text)
+        why = f"left untranslated and written in pinyin, as a name: {', '.join(names)}"
+        return Decision(STAGE, line.id, "warning", why, line.span)
 
     def _wordings(self, request: TranslationRequest) -> dict[str, Wordings] | EngineError:
         """What the engine says for each line of a first request, in one length or in several."""
