@@ -128,7 +128,7 @@ class TakeMaker:
         self._speaks = run.engines.capabilities("speak")
         self._clones = {name: reference_key(voice) for name, voice in profiles.voices.items()}
         self._pause_scale: dict[str, float] = {}
-        self._bias: dict[str, float] = {}  # by line: seconds spoken / seconds foretold
+        self._bias: dict[tuple[str, str], float] = {}  # seconds spoken / seconds foretold
 
     def phrases(self, line: Line) -> tuple[Phrase, ...]:
         """The line's phrases, their pauses as short as :meth:`tighten` made them."""
@@ -315,7 +315,7 @@ class TakeMaker:
                 best = cost, near, speech, key, speed
             if cost <= CLOSE or faster or self._speaks.pace != "speed":
                 break
-            if wanted is not None and line.id in self._bias:
+            if wanted is not None and self._text_of(line) in self._bias:
                 again = self._rate(line, fit, natural)
             else:
                 again = round(speed * float(length / target), 2)
@@ -334,10 +334,15 @@ class TakeMaker:
 
     def _learn(self, line: Line, speed: float, length: Fraction) -> None:
         """Remember how far the forecast was wrong, for the line's next takes and its pace."""
-        if self._speaks.pace == "speed" and line.id not in self._bias:
+        text = self._text_of(line)
+        if self._speaks.pace == "speed" and text not in self._bias:
             foretold = self.length(line, speed)[0]
             if foretold.foretold and foretold.seconds > 0:
-                self._bias[line.id] = float(length / foretold.seconds)
+                self._bias[text] = float(length / foretold.seconds)
+
+    def _text_of(self, line: Line) -> tuple[str, str]:
+        """What a forecast is about: the line in its present wording."""
+        return line.id, spoken_text(line, self._language)
 
     def _rate(self, line: Line, fit: Fit, natural: Fraction) -> float:
         """The engine rate at which the line should take ``natural / fit.speed``.
@@ -349,7 +354,7 @@ class TakeMaker:
         """
         speed = fit.speed if abs(fit.speed - 1) > 0.02 else 1.0
         wanted = natural / Fraction(speed).limit_denominator(1000)
-        bias = self._bias.get(line.id)
+        bias = self._bias.get(self._text_of(line))
         wanted = max(wanted / 2, min(wanted, fit.room - (SLACK if bias is None else 0)))
         for _ in range(4 if speed != 1.0 else 0):
             length = self.length(line, speed)[0]
@@ -427,7 +432,7 @@ class TakeMaker:
         folder, _ = self._run.ensure("take", *parts, make=make)
         audio = open_waveform(folder / "take.wav")
         take = Take(line.id, audio, speech.phones, choice, speed=round(speed, 2))
-        natural *= Fraction(self._bias.get(line.id, 1.0)).limit_denominator(1000)
+        natural *= Fraction(self._bias.get(self._text_of(line), 1.0)).limit_denominator(1000)
         return Spoken(take, place(fit, audio.duration, natural), folder)
 
     def _voiced(
