@@ -108,7 +108,10 @@ def test_nobody_talks_over_another_while_silence_and_haste_suffice(film) -> None
     options = FitOptions()
     for slot in find_slots([x for x in lines if x.id in natural], duration, options):
         fit = fit_line(slot, natural[slot.line], options)
-        if natural[slot.line] / Fraction(options.max_speed) > slot.quiet.duration:
+        shortest = natural[slot.line] / Fraction(options.max_speed)
+        if abs(shortest - slot.quiet.duration) <= Fraction(1, 10**6):  # 1.2 is no exact float
+            continue
+        if shortest > slot.quiet.duration:
             assert fit.over > 0 or fit.speed > options.max_speed
             continue
         assert fit.over == 0 and fit.speed <= options.max_speed + 1e-9
