@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 
 FOLDER = Path(__file__).parents[1] / "src" / "polydub" / "engines" / "speak"
 PACKAGE = "kokoro-js@1.2.1"
@@ -194,15 +193,14 @@ def write_prints() -> None:
     from polydub.engines.protocols import SpeechRequest
     from polydub.engines.speak.kokoro import KokoroSynthesizer
     from polydub.engines.speak.kokoro_voices import voice_list
-    from polydub.model import Waveform
+    from polydub.media.audio import resample
 
     synthesizer, embedder = KokoroSynthesizer(), CamPlusPlus()
     prints, pitches = [], []
     for voice in voice_list():
         request = SpeechRequest(PROBES[voice.language], voice.language, voice.name)
         audio = synthesizer.speak(request).audio
-        low = soxr.resample(audio.samples, audio.rate, 16_000).astype(np.float32)
-        prints.append(embedder.embed(Waveform(low, 16_000)))
+        prints.append(embedder.embed(resample(audio, 16_000)))
         pitches.append(median_pitch(audio) or 0.0)
         print(f"{voice.name:16} {pitches[-1]:6.1f} Hz", flush=True)
     add_to_prints(
@@ -226,15 +224,14 @@ def write_naturalness() -> None:
     from polydub.engines.speak.kokoro import KokoroSynthesizer
     from polydub.engines.speak.kokoro_voices import voice_list
     from polydub.evaluate.naturalness import DistillMos
-    from polydub.model import Waveform
+    from polydub.media.audio import resample
 
     synthesizer, judge = KokoroSynthesizer(), DistillMos()
     for language, text in JUDGED.items():
         scores = []
         for voice in voice_list():
             audio = synthesizer.speak(SpeechRequest(text, language, voice.name)).audio
-            low = soxr.resample(audio.samples, audio.rate, 16_000).astype(np.float32)
-            scores.append(judge.score(Waveform(low, 16_000))["distillmos"])
+            scores.append(judge.score(resample(audio, 16_000))["distillmos"])
             print(f"{language} {voice.name:16} {scores[-1]:.2f}", flush=True)
         add_to_prints(**{f"mos_{language}": np.array(scores, np.float32)})
 
