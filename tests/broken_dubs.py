@@ -61,14 +61,21 @@ class FinishedDub:
             for entry in report["lines"]
         }
 
-    def sound(self, name: str, voices: np.ndarray, bed: np.ndarray | None = None) -> Path:
-        """The dub with other sound, its picture copied bit for bit."""
+    def sound(
+        self,
+        name: str,
+        voices: np.ndarray,
+        bed: np.ndarray | None = None,
+        *,
+        picture: Path | None = None,
+    ) -> Path:
+        """The dub with other sound, its picture (or that of ``picture``) copied bit for bit."""
         mix = voices[:, None] + (self.bed if bed is None else bed)
         wave = self.folder / f"{name}.wav"
         write_waveform(wave, Waveform(mix.astype(np.float32), self.rate))
         out = self.folder / f"{name}.mp4"
         write_master(
-            probe(self.video),
+            probe(picture or self.video),
             out,
             audio=[AudioTrack(wave, LANGUAGE, "Dub", default=True)],
             original=None,
@@ -113,7 +120,10 @@ class FinishedDub:
         return self.sound("pitched", voices)
 
     def swapped(self, one: str, other: str) -> Path:
-        """Two people have exchanged voices: their lines are spoken anew."""
+        """Two people have exchanged voices: their lines are spoken anew, their lips follow them.
+
+        Other voices speak at other paces: the mouths of the former takes would be a second fault.
+        """
         copy = self.folder / "swapped.polydub"
         shutil.copytree(self.project, copy)
         source = self.folder / "conversation.mp4"
@@ -129,15 +139,15 @@ class FinishedDub:
             cast[name]["voices"][LANGUAGE] = {**voice, "pinned": True}
         (copy / "script.json").write_text(json.dumps(script))
         translation = self.project.parent / "conversation.es.srt"
+        picture = self.folder / "swapped.render.mp4"
         api.render(
             copy,
-            {"lips": False, "subtitles": False, "translations": {LANGUAGE: translation}},
-            output=self.folder / "swapped.render.mp4",
+            {"subtitles": False, "translations": {LANGUAGE: translation}},
+            output=picture,
             overwrite=True,
         )
-        return self.sound(
-            "swapped", np.array(open_waveform(newest_mix(copy) / "voices.wav").samples)
-        )
+        voices = np.array(open_waveform(newest_mix(copy) / "voices.wav").samples)
+        return self.sound("swapped", voices, picture=picture)
 
     def frozen(self) -> Path:
         """Every mouth stays as it is in the frame in which it is the most closed."""
