@@ -1,12 +1,13 @@
 """Which faces a whole run of ``polydub lips`` touches, against who really speaks.
 
-    python benchmarks/lips_wrong_faces.py FILMS [--film NAME ...]
+    python benchmarks/lips_wrong_faces.py FILMS [--film NAME ...] [--truth FOLDER]
 
 FILMS holds simulated films (``python -m polydub.simulate FILMS``): NAME.mp4, NAME.film.wav, and
-NAME.json, the truth. Every film gets its own sound as the new one, so that all mouths that speak
-should be rendered and no other. The finished video is compared with the original inside the true
-face boxes: a face is edited in a frame where 2 % of its lower half changed. An edit is wrong when
-its owner says nothing within 0.5 s.
+NAME.json, the truth; or real ones, whose faces are told by the NAME.json of another folder
+(``polydub.evaluate.truth`` says how) and whose voices alone are NAME.wav. Every film gets its own
+sound as the new one, so that all mouths that speak should be rendered and no other. The finished
+video is compared with the original inside the true face boxes: a face is edited in a frame where
+2 % of its lower half changed. An edit is wrong when its owner says nothing within 0.5 s.
 """
 
 from __future__ import annotations
@@ -71,15 +72,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("films", type=Path)
     parser.add_argument("--film", action="append", help="only this one (name without suffix)")
+    parser.add_argument("--truth", type=Path, help="folder with further NAME.json truths")
     options = parser.parse_args()
     print(f"{'film':14} {'speaking':>9} {'moved':>9} {'silent':>9} {'wrong':>9}  (face frames)")
     total: dict[str, int] = {}
-    for truth in read_truths(options.films):
+    for truth in read_truths(options.films, options.truth):
         if truth.faces is None or (options.film and truth.name not in options.film):
             continue
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "film.mp4"
-            sound = truth.film.with_suffix(".film.wav")
+            sounds = [truth.film.with_suffix(suffix) for suffix in (".film.wav", ".wav")]
+            sound = next((path for path in sounds if path.is_file()), truth.film)
             polydub.lips(
                 truth.film, sound, output=out, language=truth.language, project=Path(folder) / "p"
             )
