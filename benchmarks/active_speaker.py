@@ -28,6 +28,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from polydub.engines import registry
 from polydub.engines.active_speaker.light_asd import LightAsd
@@ -45,13 +46,19 @@ from polydub.media.frames import FrameSource
 from polydub.media.probe import probe
 from polydub.model import FaceTrack, Source, Span, Waveform
 from polydub.project.track_store import load_tracks, save_tracks
-from polydub.stages.active_speaker import score_faces
+from polydub.stages.active_speaker import LogOdds, score_faces
 from polydub.stages.faces import track_faces
 from polydub.stages.shots import find_shots
 
 RATE = 16_000
 BINS = (-9.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 9.0)
 SPAN_S = (0.5, 1.0, 2.0, 4.0)
+
+Floats = npt.NDArray[np.float64]
+Truth = npt.NDArray[np.float64 | np.int64]
+"""1 for talks and 0 for listens, one per score."""
+Scores = dict[tuple[str, str], LogOdds]
+"""What a scorer says of every frame of a track, by film and track."""
 
 
 @dataclass
@@ -127,7 +134,7 @@ def pieces_of(film: Film) -> Iterator[Piece]:
             yield best[1]
 
 
-def auc(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
+def auc(scores: Floats, truth: Truth, weights: Floats | None = None) -> float:
     """Probability that a talker scores above a listener; ties count half."""
     weights = np.ones(len(scores)) if weights is None else weights
     values, index = np.unique(scores, return_inverse=True)
@@ -137,20 +144,20 @@ def auc(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None
     return float((talk * below).sum() / (talk.sum() * listen.sum()))
 
 
-def balanced(truth: np.ndarray) -> np.ndarray:
+def balanced(truth: Truth) -> Floats:
     """Weights that sum to 1/2 for each class."""
     return np.where(truth == 1, 0.5 / max(1, truth.sum()), 0.5 / max(1, (1 - truth).sum()))
 
 
-def brier(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
+def brier(odds: Floats, truth: Truth, weights: Floats) -> float:
     return float((weights * (1 / (1 + np.exp(-odds)) - truth) ** 2).sum())
 
 
-def log_loss(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
+def log_loss(odds: Floats, truth: Truth, weights: Floats) -> float:
     return float((weights * np.logaddexp(0, np.where(truth == 1, -odds, odds))).sum())
 
 
-def run(scorer: ActiveSpeakerScorer, films: Sequence[Film]) -> dict[tuple[str, str], np.ndarray]:
+def run(scorer: ActiveSpeakerScorer, films: Sequence[Film]) -> Scores:
     scores = {}
     for film in films:
         assert film.source.video is not None
@@ -158,9 +165,6 @@ def run(scorer: ActiveSpeakerScorer, films: Sequence[Film]) -> dict[tuple[str, s
             found = score_faces(scorer, film.tracks, film.audio, film.time, frames.read)
         scores.update({(film.name, track): value for track, value in found.items()})
     return scores
-
-
-Scores = dict[tuple[str, str], np.ndarray]
 
 
 def report(name: str, pieces: Sequence[Piece], scores: Scores, seconds: float) -> None:
@@ -227,8 +231,8 @@ def spans(pieces: Sequence[Piece], scores: Scores, length: float) -> None:
 class Sample:
     group: str
     weight: float
-    truth: np.ndarray
-    moving: np.ndarray
+    truth: Floats
+    moving: Floats
 
 
 def samples(pieces: Sequence[Piece], model: MotionModel) -> list[Sample]:
@@ -248,7 +252,7 @@ def samples(pieces: Sequence[Piece], model: MotionModel) -> list[Sample]:
     return found
 
 
-def stacked(parts: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def stacked(parts: Sequence[Sample]) -> tuple[Floats, Floats, Floats]:
     """Speeds, truth and weights: at most two seconds of a piece count, classes count alike."""
     speeds = np.concatenate([part.moving for part in parts])
     truth = np.concatenate([part.truth for part in parts])
@@ -259,7 +263,7 @@ def stacked(parts: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return speeds, truth, weights
 
 
-def logistic(x: np.ndarray, y: np.ndarray, weights: np.ndarray, ridge: float) -> np.ndarray:
+def logistic(x: Floats, y: Floats, weights: Floats, ridge: float) -> Floats:
     """Slope and offset of a weighted logistic regression, by Newton's method."""
     design = np.stack([x, np.ones(len(x))], axis=1)
     penalty = np.diag([ridge, 0.0])

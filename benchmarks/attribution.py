@@ -80,12 +80,13 @@ CACHED = 0.2
 def analyse(truth: FilmTruth, work: Path) -> tuple[polydub.Project, float]:
     """The project with its script, and the seconds that each stage took when it really ran."""
     stages: dict[str, float] = {}
-    last = ["", time.perf_counter()]
+    last = time.perf_counter()
 
     def note(event: Event) -> None:
+        nonlocal last
         now = time.perf_counter()
-        stages[event.stage] = stages.get(event.stage, 0.0) + now - float(last[1])
-        last[:] = [event.stage, now]
+        stages[event.stage] = stages.get(event.stage, 0.0) + now - last
+        last = now
 
     project = polydub.analyze(truth.film, project=work / "project", on_event=note)
     book = work / "seconds.json"
@@ -178,7 +179,7 @@ class Baselines:
     def turns(self, name: str, sound: Waveform, work: Path) -> tuple[list[Turn], float]:
         """Turns and the seconds it took to find them."""
         path = work / f"{name}.json"
-        heard = hashlib.sha256(np.ascontiguousarray(sound.samples)).hexdigest()
+        heard = hashlib.sha256(np.ascontiguousarray(sound.samples).data).hexdigest()
         known = json.loads(path.read_text()) if path.exists() else {}
         if known.get("sound") == heard:
             return [Turn(Span.of(*t["span"]), t["voice"]) for t in known["turns"]], known["seconds"]

@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from polydub.media.probe import probe
 from polydub.model import Span, merge
@@ -43,7 +44,7 @@ class Result:
     margins: list[float] = field(default_factory=list)
     similarities: list[float] = field(default_factory=list)
     lips: list[float] = field(default_factory=list)
-    timings: list[dict] = field(default_factory=list)
+    timings: list[dict[str, Any]] = field(default_factory=list)
     passed: int = 0
     problem: str = ""
 
@@ -57,7 +58,7 @@ def command(*args: str | Path) -> tuple[int, float, str]:
     return done.returncode, time.perf_counter() - started, done.stderr.strip()[-300:]
 
 
-def measure(clip: Path, truth: dict, out: Path, extra: list[str]) -> Result:
+def measure(clip: Path, truth: dict[str, Any], out: Path, extra: list[str]) -> Result:
     language = truth["clip"].split("_")[0]
     target = TARGETS[language]
     result = Result(truth["clip"], target)
@@ -83,7 +84,7 @@ def measure(clip: Path, truth: dict, out: Path, extra: list[str]) -> Result:
     return result
 
 
-def read_report(result: Result, report: dict, truth: dict) -> None:
+def read_report(result: Result, report: dict[str, Any], truth: dict[str, Any]) -> None:
     lines = report["lines"]
     takes = [Span.of(*_times(x["placement"]["span"])) for x in lines if x["placement"]]
     for turn in truth["turns"]:
@@ -106,7 +107,7 @@ def read_report(result: Result, report: dict, truth: dict) -> None:
     result.passed = sum(1 for d in report["decisions"] if d["kind"] == "pass-through")
 
 
-def _times(span: dict) -> tuple[float, float]:
+def _times(span: dict[str, Any]) -> tuple[float, float]:
     return float(span["start"]), float(span["end"])
 
 

@@ -73,7 +73,7 @@ def timed(device: str, work: Callable[[], Any]) -> float:
     if device != "cuda":
         begun = time.process_time()
         work()
-        return (time.process_time() - begun) / torch.get_num_threads()
+        return (time.process_time() - begun) / int(torch.get_num_threads())
     torch.cuda.synchronize()
     begun = time.perf_counter()
     work()

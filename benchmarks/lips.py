@@ -53,7 +53,7 @@ from lips_measure import (
 from polydub.engines.lips.exemplar import ExemplarLips
 from polydub.engines.protocols import LipOutcome, LipRenderer
 from polydub.evaluate.articulation import articulation
-from polydub.model import FaceTrack
+from polydub.model import FaceTrack, Image
 
 TEXT = (
     "Maybe five more people will prove that you are right. Every closet on a ship needs a lot of "
@@ -85,7 +85,7 @@ def render(
 def judge(
     tools: Tools, film: Film, track: FaceTrack, voice: Voice, outcomes: list[LipOutcome],
     tally: Tally,
-) -> tuple[dict[int, np.ndarray], dict[int, float]]:  # fmt: skip
+) -> tuple[dict[int, Image], dict[int, float]]:  # fmt: skip
     """All measures of one rendered face; gives the rendered pictures and the wanted gaps."""
     patches = [patch for outcome in outcomes for patch in outcome.patches]
     wanted = {f: gap for outcome in outcomes for f, gap in outcome.wanted.items()}

@@ -22,6 +22,7 @@ from polydub.media.frames import FrameSource
 from polydub.media.probe import probe
 from polydub.media.wave import open_waveform, resample
 from polydub.model import (
+    Box,
     FaceTrack,
     Image,
     Line,
@@ -139,6 +140,12 @@ def open_film(tools: Tools, path: Path, cache: Path) -> Film:
     return Film(path.stem, source, video, shots, known, people)
 
 
+def box_of(track: FaceTrack, frame: int) -> Box:
+    """The face's box in ``frame`` of the film."""
+    left, top, right, bottom = track.boxes[frame - track.first].tolist()
+    return left, top, right, bottom
+
+
 def decode(film: Film, path: Path) -> None:
     """Fetch all pictures of ``film`` into memory."""
     with FrameSource(path, film.video, film.source.start) as reader:
@@ -151,8 +158,8 @@ def own_voice(tools: Tools, wav: Path, cache: Path) -> Voice:
     kept = cache / f"{wav.stem}.words.json"
     if not kept.exists():
         heard = tools.ears.recognize(resample(audio, 16_000))
-        words = [[w.text, str(w.span.start), str(w.span.end), w.spaced] for w in heard.words]
-        kept.write_text(json.dumps({"language": heard.language, "words": words}))
+        rows = [[w.text, str(w.span.start), str(w.span.end), w.spaced] for w in heard.words]
+        kept.write_text(json.dumps({"language": heard.language, "words": rows}))
     stored = json.loads(kept.read_text())
     words = [
         Word(text, Span(Fraction(start), Fraction(end)), spaced=spaced)

@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from lips_films import Film, Tools, Voice
+from lips_films import Film, Tools, Voice, box_of
 
 from polydub.engines.active_speaker.mouth_curves import mouth_curves
 from polydub.engines.active_speaker.speech_drive import speech_drive
@@ -88,8 +88,7 @@ def look(tools: Tools, track: FaceTrack, pictures_by_frame: dict[int, Image]) ->
     frames = sorted(pictures_by_frame)
     points = np.full((len(frames), 478, 3), np.nan, np.float32)
     for at, frame in enumerate(frames):
-        box = tuple(float(v) for v in track.boxes[frame - track.first])
-        found = tools.faces.landmarks(pictures_by_frame[frame], box)
+        found = tools.faces.landmarks(pictures_by_frame[frame], box_of(track, frame))
         if found is not None:
             points[at] = found
     return _seen(track, frames, points)
@@ -284,7 +283,8 @@ def mouth(image: Image, points: Any, half: float, size: int) -> Image:
     scale = size / (2 * half * iod)
     move = np.array([[scale, 0, size / 2 - x * scale], [0, scale, size / 2 - y * scale]])
     flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return cv2.warpAffine(image, move, (size, size), flags=flags)
+    square: Image = cv2.warpAffine(image, move, (size, size), flags=flags)
+    return square
 
 
 def sheet(
@@ -297,8 +297,8 @@ def sheet(
     rows = [frames[start : start + 16][at : at + 8] for at in (0, 8)]
     parts = ([spread[:6], spread[6:]], 1.2, 230), (rows, 0.75, 190)
     first, second = (
-        np.vstack([_strip(film, track, changed, notes, part, *size) for part in lines if part])
-        for lines, *size in parts
+        np.vstack([_strip(film, track, changed, notes, part, half, size) for part in lines if part])
+        for lines, half, size in parts
     )
     return first, second
 

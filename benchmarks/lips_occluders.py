@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from lips_films import Film, Tools, decode, open_film
+from lips_films import Film, Tools, box_of, decode, open_film
 
 from polydub.engines.lips.geometry import (
     OUTER_LIPS,
@@ -30,7 +30,7 @@ from polydub.engines.lips.geometry import (
 )
 from polydub.engines.lips.occlusion import HandFinder, paint_hands
 from polydub.engines.lips.watch import Watch
-from polydub.model import Box, FaceTrack, Image
+from polydub.model import FaceTrack, Image
 
 STAY = 14
 COVERED = 0.15
@@ -48,7 +48,8 @@ def cut_hands(finder: HandFinder, film: Film, count: int = 16) -> list[Thing]:
                 low = np.maximum(hand.min(axis=0) - 25, 0).astype(int)
                 high = (hand.max(axis=0) + 25).astype(int)
                 part = film.frames[frame][low[1] : high[1], low[0] : high[0]].copy()
-                mask = paint_hands([hand], part.shape[:2], low.astype(float), 0.9 * reach)
+                size = part.shape[0], part.shape[1]
+                mask = paint_hands([hand], size, low.astype(float), 0.9 * reach)
                 found.append(("hand", part, mask))
     return found[:count]
 
@@ -122,8 +123,7 @@ def judge(
     if thing is not None:
         for row, picture, share in Rising(film, track, geometry, thing).frames(start):
             changed[row] = picture, share
-            box: Box = tuple(float(v) for v in track.boxes[row])  # type: ignore[assignment]
-            seen = tools.faces.landmarks(picture, box)
+            seen = tools.faces.landmarks(picture, box_of(track, track.first + row))
             if seen is not None:
                 geometry.points[row] = seen
     watch = Watch(geometry, finder)

@@ -126,7 +126,9 @@ def hear_original(ears: Ears, truth: FilmTruth, dialogue: Waveform) -> Original:
     halves: dict[str, dict[str, list[Any]]] = {name: {} for name in names}
     for speaker in sorted({turn.voice for turn in truth.turns}):
         spans = [t.span & s for t in truth.turns if t.voice == speaker for s in speech]
-        own = np.concatenate([voice.cut(span).samples for span in spans if span] or [np.zeros(1)])
+        own = np.concatenate(
+            [voice.cut(span).samples for span in spans if span] or [np.zeros(1, np.float32)]
+        )
         if len(own) < RATE // 2:
             continue
         for name, print_ in ears.prints(Waveform(own.astype(np.float32), RATE)).items():

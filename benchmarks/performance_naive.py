@@ -48,8 +48,9 @@ class NaiveMaker:
         """
         literal = self.literal(texts, like.truth.language, like.target)
         chosen = {speaker: self._voice(like.target, g) for speaker, g in genders.items()}
-        parts = [VERSION, literal, chosen, {k: str(v) for k, v in like.spans.items()}]
-        parts.append([(line.id, line.speaker) for line in like.lines])
+        spans = {k: str(v) for k, v in like.spans.items()}
+        speakers = [(line.id, line.speaker) for line in like.lines]
+        parts: list[object] = [VERSION, literal, chosen, spans, speakers]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         folder = self.work / "naive" / like.truth.name / f"{like.target}-{key}"
         if not (folder / "lines.json").exists():
@@ -136,7 +137,7 @@ def stretched(audio: Waveform, length: Fraction) -> Waveform:
     parts: list[Samples] = []
     while True:
         try:
-            parts.append(graph.pull().to_ndarray().reshape(-1))
+            parts.append(np.asarray(graph.pull().to_ndarray(), np.float32).reshape(-1))
         except (av.error.EOFError, av.error.BlockingIOError):
             break
     samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)

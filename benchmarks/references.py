@@ -102,7 +102,12 @@ def music(count: int, rng: np.random.Generator) -> Samples:
             for k in range(1, 6):
                 bed[first : first + len(t)] += np.sin(2 * np.pi * note * k * t) / k
         bed[first : first + len(t)] += 4 * rng.normal(size=len(t)) * np.exp(-t * 60)
-    return bed / np.sqrt(np.mean(bed**2))
+    return bed / level_of(bed)
+
+
+def level_of(samples: Samples) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(samples**2)))
 
 
 def spoil(samples: Samples, rng: np.random.Generator) -> Samples:
@@ -114,9 +119,10 @@ def spoil(samples: Samples, rng: np.random.Generator) -> Samples:
         n = round(0.8 * RATE)
         tail = rng.normal(size=n) * 10.0 ** (-3.0 * np.arange(n) / n)
         tail[0] = 0.6 * np.sqrt(np.sum(tail**2))
-        wet = fftconvolve(samples, tail)[: len(samples)]
-        return wet * np.sqrt(np.mean(samples**2) / np.mean(wet**2))
-    return resample_poly(samples, 84, 100) * 2.5
+        wet: Samples = fftconvolve(samples, tail)[: len(samples)]
+        return wet * float(np.sqrt(np.mean(samples**2) / np.mean(wet**2)))
+    raised: Samples = resample_poly(samples, 84, 100)
+    return raised * 2.5
 
 
 def converse(
@@ -139,7 +145,7 @@ def converse(
         bed = np.zeros(len(samples))
         if "music" in faults and rng.random() < 0.75:
             snr = rng.choice([10.0, 5.0, 0.0])
-            level = np.sqrt(np.mean(samples**2)) * 10 ** (-snr / 20)
+            level = level_of(samples) * 10 ** (-snr / 20)
             bed, whole = level * music(len(samples), rng), False
         span = Span(to_seconds(at / RATE), to_seconds((at + len(samples)) / RATE))
         label = index
@@ -181,7 +187,7 @@ def spread(span: Span) -> list[Word]:
 def loudest(scene: Scene, voice: str, wanted_s: float) -> list[Span]:
     def worth(span: Span) -> float:
         samples = scene.dialogue.cut(span).samples.astype(np.float64)
-        level = 10.0 * np.log10(np.mean(samples**2) + 1e-12)
+        level = 10.0 * float(np.log10(np.mean(samples**2) + 1e-12))
         return min(float(span.duration), 8.0) * max(0.2, 1.0 + level / 20.0 + 1.5)
 
     own = [turn.span for turn in scene.turns if turn.voice == voice]
@@ -189,7 +195,8 @@ def loudest(scene: Scene, voice: str, wanted_s: float) -> list[Span]:
 
 
 def filled(spans: Sequence[Span], wanted_s: float) -> list[Span]:
-    left, taken = to_seconds(wanted_s), []
+    left = to_seconds(wanted_s)
+    taken: list[Span] = []
     for span in spans:
         length = min(span.duration, left)
         if length < to_seconds(0.8) and taken:

@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from polydub.engines.diarize.campplus import CamPlusPlus
@@ -103,7 +104,7 @@ def separated(
     return Waveform(dialogue, sound.rate), judge(meter.dialogue, meter.background)
 
 
-def grid(spans: Sequence[tuple[Span, str]], count: int) -> tuple[np.ndarray, list[str]]:
+def grid(spans: Sequence[tuple[Span, str]], count: int) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Label index per 10 ms, -1 where nobody is; and the labels."""
     names = sorted({name for _, name in spans})
     track = np.full(count, -1)
@@ -152,7 +153,8 @@ def activity(truth: Sequence[Turn], speech: Sequence[Span], seconds: float) -> t
     theirs = grid([(turn.span, "x") for turn in truth], count)[0] >= 0
     ours = grid([(span, "x") for span in speech], count)[0] >= 0
     total = max(1, int(theirs.sum()))
-    return 100.0 * np.sum(theirs & ~ours) / total, 100.0 * np.sum(ours & ~theirs) / total
+    missed, extra = int(np.sum(theirs & ~ours)), int(np.sum(ours & ~theirs))
+    return 100.0 * missed / total, 100.0 * extra / total
 
 
 def text_of(transcript: Transcript) -> str:
@@ -234,7 +236,7 @@ def print_table(rows: Sequence[Row]) -> None:
         right = sum(len(set(str(row.values["voices"]).split("/"))) == 1 for row in own)
         parts = [f"{kind}: {right}/{len(own)} voice counts right"]
         for name in ("err", "err?", "miss", "fa", "conf"):
-            parts.append(f"{name} {np.mean([row.values[name] for row in own]):.1f}")
+            parts.append(f"{name} {np.mean([float(row.values[name]) for row in own]):.1f}")
         print(", ".join(parts))
 
 
