@@ -107,11 +107,13 @@ class _English:
     joint: str = " "
 
     def opening(self, speakers: int) -> str:
+        """How many talk; nothing when it is one."""
         if speakers == 1:
             return ""
         return {2: "Two people talk."}.get(speakers, f"{speakers} people talk.")
 
     def speaker(self, number: int, gender: str, age: str, manners: Sequence[str]) -> str:
+        """One sentence about a speaker; ``""`` stands for an unknown gender or age."""
         who = " ".join(part for part in (age, gender) if part) or "a"
         article = "An" if who[0] in "aeiou" and who != "a" else "A"
         described = f"{article} {who} speaker" if who != "a" else "A speaker"
@@ -124,9 +126,11 @@ class _Chinese:
     joint: str = ""
 
     def opening(self, speakers: int) -> str:
+        """How many talk; nothing when it is one."""
         return "" if speakers == 1 else f"{speakers}位说话人交谈。"
 
     def speaker(self, number: int, gender: str, age: str, manners: Sequence[str]) -> str:
+        """One sentence about a speaker; ``""`` stands for an unknown gender, age is not said."""
         who = {"male": "男性", "female": "女性"}.get(gender, "")
         how = "，".join(CHINESE_WORDS[manner] for manner in manners) or "语气平静自然"
         return f"第{number}位{who}说话人{how}。"

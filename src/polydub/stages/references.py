@@ -113,9 +113,11 @@ class _Piece:
 
     @property
     def score(self) -> float:
+        """Product of the qualities noted so far, 0..1; 1 without any."""
         return math.prod(self.parts.values())
 
     def note(self, part: str, quality: float, **measured: float) -> None:
+        """Keep one ``quality`` (0..1) and the figures that it was judged by."""
         self.parts[part] = quality
         self.measured.update(measured)
 

@@ -110,6 +110,12 @@ class _Job:
         self._fresh: dict[str, Candidates] = {}
 
     def run(self) -> TranslationOutcome:
+        """Translate what is open, then mend rules and lengths, and settle a text for every line.
+
+        A line without a sound answer is asked for again in the next, smaller batches. After
+        ``patience`` failed requests in a row the engine is not asked any more. A line that stays
+        open keeps its original text, and a decision says why.
+        """
         open_lines = [line for line in self._script.lines if not self._settled(line)]
         for size in self._options.batches:
             for batch in _batches(open_lines, size):

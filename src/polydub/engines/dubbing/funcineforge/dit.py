@@ -121,6 +121,7 @@ class _PositionConvolutions(nn.Module):
         self.conv1, self.conv2 = layer(), layer()
 
     def forward(self, y: Tensor) -> Tensor:
+        """What each frame of ``y`` ``[batch, frames, dim]`` knows of those before it."""
         y = y.transpose(1, 2)
         for layer in (self.conv1, self.conv2):
             y = layer(functional.pad(y, (POSITION_KERNEL - 1, 0)))
@@ -168,6 +169,11 @@ class _Attention(nn.Module):
         seen: Tensor | None,
         mask: Tensor | None,
     ) -> Tensor:
+        """What each frame of ``x`` ``[batch, frames, dim]`` takes from those that it may see.
+
+        ``angles`` are cosine and sine of :class:`_Rotary`, ``seen`` is as :meth:`Dit._visible`
+        gives it. Frames at which ``mask`` ``[batch, frames]`` is false come out as 0.
+        """
         batch, frames, _ = x.shape
         query, key = _rotated(self.to_q(x), angles), _rotated(self.to_k(x), angles)
         parts = (query, key, self.to_v(x))
@@ -220,6 +226,10 @@ class _Block(nn.Module):
         seen: Tensor | None,
         mask: Tensor | None,
     ) -> Tensor:
+        """``x`` ``[batch, frames, dim]`` after attention and feed-forward, each one gated.
+
+        ``told`` ``[batch, dim]`` is the time embedding; the rest is as for :class:`_Attention`.
+        """
         shift1, scale1, gate1, shift2, scale2, gate2 = self.attn_norm(told)
         h = _normed(x) * (1 + scale1) + shift1
         x = x + gate1 * self.attn(h, angles, seen, mask)

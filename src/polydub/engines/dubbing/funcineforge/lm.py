@@ -198,10 +198,12 @@ class _Writer:
 
     @property
     def most(self) -> int:
+        """How many tokens the row may have."""
         return self._most
 
     @property
     def done(self) -> bool:
+        """Whether nothing more is said: the model stopped, or the row is full."""
         return self.ended or len(self.said) >= self._most
 
     @property

@@ -183,6 +183,7 @@ class _ResBlock(nn.Module):
         self.activations2 = nn.ModuleList(_Snake(width) for _ in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x`` ``[batch, width, n]`` changed, as long as before; nothing later is looked at."""
         rounds = zip(self.activations1, self.convs1, self.activations2, self.convs2, strict=True)
         for first, dilated, second, plain in rounds:
             y = dilated(functional.pad(first(x), (self.reach * dilated.dilation[0], 0)))

@@ -30,6 +30,7 @@ class _Attention(Attention):
         self.group_norm = nn.GroupNorm(GROUPS, size, eps=_EPSILON)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """``x`` ``[n, c, h, w]`` changed; ``context`` is not used."""
         height, across = x.shape[2:]
         tokens = super().forward(self.group_norm(x).flatten(2).transpose(1, 2))
         return x + tokens.transpose(1, 2).unflatten(2, (height, across))
@@ -57,6 +58,7 @@ class _Stage(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x`` ``[n, inside, h, w]`` with ``outside`` channels; resized where levels change."""
         for layer in self.resnets:
             x = layer(x)
         for name in ("downsamplers", "upsamplers"):
@@ -80,6 +82,7 @@ class _Encoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[-1], 2 * CHANNELS, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Means, then log variances ``[n, 8, h / 8, w / 8]`` of pictures ``[n, 3, h, w]``."""
         x = self.conv_in(x)
         for stage in self.down_blocks:
             x = stage(x)
@@ -104,6 +107,7 @@ class _Decoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Pictures ``[n, 3, 8 h, 8 w]`` of latents ``[n, 4, h, w]``."""
         x = self.mid_block(self.conv_in(x))
         for stage in self.up_blocks:
             x = stage(x)

@@ -86,6 +86,7 @@ class _Middle(nn.Module):
         self.attentions = nn.ModuleList([SpatialTransformer(size, sizes.context)])
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor, frames: int) -> Tensor:
+        """``x`` ``[films * frames, size, h, w]`` and ``time``'s embedding, one row a picture."""
         x = self.attentions[0](self.resnets[0](x, time, frames), context)
         out: Tensor = self.resnets[1](x, time, frames)
         return out

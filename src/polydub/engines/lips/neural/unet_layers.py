@@ -122,6 +122,7 @@ class _Block(nn.Module):
         self.norm3, self.ff = nn.LayerNorm(width), FeedForward(width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """``x`` ``[n, tokens, width]`` changed; ``context`` ``[n, tokens heard, context]``."""
         x = x + self.attn1(self.norm1(x))
         x = x + self.attn2(self.norm2(x), context)
         out: Tensor = x + self.ff(self.norm3(x))
@@ -191,6 +192,7 @@ class _TemporalBlock(nn.Module):
         self.ff, self.ff_norm = FeedForward(width), nn.LayerNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x`` ``[films * places, frames, width]`` changed."""
         for attention, norm in zip(self.attention_blocks, self.norms, strict=True):
             x = x + attention(norm(x))
         out: Tensor = x + self.ff(self.ff_norm(x))

@@ -51,6 +51,7 @@ class _Attention(nn.Module):
         self.out = nn.Linear(size, size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """What each step of ``x`` ``[n, steps, size]`` takes from all steps, in the same shape."""
         queries, keys, values = (
             layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
@@ -68,6 +69,7 @@ class _Layer(nn.Module):
         self.mlp_ln = nn.LayerNorm(size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x`` ``[n, steps, size]`` after attention and two linear layers, each added to it."""
         x = x + self.attn(self.attn_ln(x))
         out: Tensor = x + self.mlp(self.mlp_ln(x))
         return out
