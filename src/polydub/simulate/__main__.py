@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,87 +20,107 @@ from polydub.simulate.planning import plan_conversation
 from polydub.simulate.spec import ConversationSpec, PictureSpec, SoundSpec, standard_suite
 from polydub.simulate.voices import Bank, FolderBank, kokoro_bank
 
+Out = Annotated[Path, typer.Argument(help="Folder for the conversations.")]
+Count = Annotated[
+    int, typer.Option(help="How many; without --own, the first ones of the standard suite.")
+]
+Seed = Annotated[int, typer.Option(help="Changes every conversation.")]
+Only = Annotated[
+    str, typer.Option(help="Names of the standard suite, or their beginnings, with commas.")
+]
+Own = Annotated[
+    bool, typer.Option("--own", help="Not the standard suite: follow the options below.")
+]
+Overlap = Annotated[float, typer.Option(help="Share of the speech in which two speak.")]
+Similar = Annotated[bool, typer.Option("--similar", help="Voices that are alike.")]
+Speakers = Annotated[int, typer.Option(help="1-6.")]
+Seconds = Annotated[float, typer.Option(help="About how long each one is.")]
+Language = Annotated[str, typer.Option(help="en, es, fr or zh.")]
+Music = Annotated[float | None, typer.Option(help="Music, dB below the speech.")]
+Noise = Annotated[float | None, typer.Option(help="Noise, dB below the speech.")]
+WithPicture = Annotated[bool, typer.Option(help="With a film.")]
+Size = Annotated[str, typer.Option(help="Width x height of the film.")]
+Rate = Annotated[str, typer.Option(help="Frames per second, such as 25 or 24000/1001.")]
+BankFolder = Annotated[
+    Path | None, typer.Option(help="Recorded sentences: speaker/sentence.wav with .txt.")
+]
+Cache = Annotated[Path | None, typer.Option(help="Where synthesised sentences are kept.")]
+Stems = Annotated[bool, typer.Option("--stems", help="Also write a file per speaker.")]
+Part = Annotated[str, typer.Option(help="K/N: every N-th, for N processes.")]
+
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Folder for the conversations.")],
-    count: Annotated[
-        int, typer.Option(help="How many; without --own, the first ones of the standard suite.")
-    ] = 60,
-    seed: Annotated[int, typer.Option(help="Changes every conversation.")] = 1,
-    only: Annotated[
-        str, typer.Option(help="Names of the standard suite, or their beginnings, with commas.")
-    ] = "",
-    own: Annotated[
-        bool, typer.Option("--own", help="Not the standard suite: follow the options below.")
-    ] = False,
-    overlap: Annotated[float, typer.Option(help="Share of the speech in which two speak.")] = 0.0,
-    similar: Annotated[bool, typer.Option("--similar", help="Voices that are alike.")] = False,
-    speakers: Annotated[int, typer.Option(help="1-6.")] = 2,
-    seconds: Annotated[float, typer.Option(help="About how long each one is.")] = 25.0,
-    language: Annotated[str, typer.Option(help="en, es, fr or zh.")] = "en",
-    music_db: Annotated[float | None, typer.Option(help="Music, dB below the speech.")] = None,
-    noise_db: Annotated[float | None, typer.Option(help="Noise, dB below the speech.")] = None,
-    picture: Annotated[bool, typer.Option(help="With a film.")] = True,
-    size: Annotated[str, typer.Option(help="Width x height of the film.")] = "640x360",
-    rate: Annotated[str, typer.Option(help="Frames per second, such as 25 or 24000/1001.")] = "25",
-    bank: Annotated[
-        Path | None, typer.Option(help="Recorded sentences: speaker/sentence.wav with .txt.")
-    ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Where synthesised sentences are kept.")
-    ] = None,
-    stems: Annotated[bool, typer.Option("--stems", help="Also write a file per speaker.")] = False,
-    part: Annotated[str, typer.Option(help="K/N: every N-th, for N processes.")] = "1/1",
+    out: Out,
+    count: Count = 60,
+    seed: Seed = 1,
+    only: Only = "",
+    own: Own = False,
+    overlap: Overlap = 0.0,
+    similar: Similar = False,
+    speakers: Speakers = 2,
+    seconds: Seconds = 25.0,
+    language: Language = "en",
+    music_db: Music = None,
+    noise_db: Noise = None,
+    picture: WithPicture = True,
+    size: Size = "640x360",
+    rate: Rate = "25",
+    bank: BankFolder = None,
+    cache: Cache = None,
+    stems: Stems = False,
+    part: Part = "1/1",
 ) -> None:
     """Make conversations of invented people, and write down who says what, when, seen or not.
 
     The same options give the same conversations. Finished ones are kept.
     """
-    film = PictureSpec()
-    width, _, height = size.partition("x")
-    if picture:
-        film = replace(film, rate=Fraction(rate), size=(int(width), int(height)))
+    film = _film(size, rate) if picture else None
     if own:
         sound = SoundSpec(music_db=music_db, noise_db=noise_db)
+        talk = partial(ConversationSpec, speakers=speakers, seconds=seconds, language=language)
+        mix = partial(talk, overlap=overlap, backchannels=4.0 if overlap else 0.0, similar=similar)
         specs = [
-            ConversationSpec(
-                name=f"own-{seed}-{k:03d}",
-                seed=seed * 100_000 + k,
-                speakers=speakers,
-                seconds=seconds,
-                language=language,
-                overlap=overlap,
-                backchannels=4.0 if overlap else 0.0,
-                similar=similar,
-                sound=sound,
-                picture=film,
-            )
+            mix(name=f"own-{seed}-{k:03d}", seed=seed * 100_000 + k, sound=sound, picture=film)
             for k in range(count)
         ]
     else:
         specs = _suite(count, seed, only, film)
-    if not picture:
-        specs = [replace(spec, picture=None) for spec in specs]
-    try:
+    with _errors_told():
         voices = FolderBank(bank, language=language) if bank else kokoro_bank(cache)
         _make(specs, voices, out, stems=stems, part=part)
-    except PolydubError as error:
-        typer.echo(f"error {error.code}: {error}", err=True)
-        raise typer.Exit(error.exit_code) from error
 
 
-def _suite(count: int, seed: int, only: str, film: PictureSpec) -> list[ConversationSpec]:
-    """The first ``count`` of the standard suite; another ``seed`` makes other conversations."""
+def _film(size: str, rate: str) -> PictureSpec:
+    """A film of ``WIDTHxHEIGHT`` pixels and so many frames per second."""
+    width, _, height = size.partition("x")
+    return PictureSpec(rate=Fraction(rate), size=(int(width), int(height)))
+
+
+def _suite(count: int, seed: int, only: str, film: PictureSpec | None) -> list[ConversationSpec]:
+    """The first ``count`` of the standard suite; another ``seed`` makes other conversations.
+
+    They are filmed in the size and rate of ``film``, or not at all without one.
+    """
     wanted = tuple(name for name in only.split(",") if name)
     specs = [spec for spec in standard_suite() if not wanted or spec.name.startswith(wanted)]
     return [
         replace(
             spec,
             seed=spec.seed + 10_000 * (seed - 1),
-            picture=replace(spec.picture or film, rate=film.rate, size=film.size),
+            picture=film and replace(spec.picture or film, rate=film.rate, size=film.size),
         )
         for spec in specs[:count]
     ]
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Tells an error of polydub in one line and ends the program with its exit code."""
+    try:
+        yield
+    except PolydubError as error:
+        typer.echo(f"error {error.code}: {error}", err=True)
+        raise typer.Exit(error.exit_code) from error
 
 
 def _make(specs: list[ConversationSpec], bank: Bank, out: Path, *, stems: bool, part: str) -> None:
