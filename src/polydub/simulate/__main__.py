@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from polydub.errors import PolydubError
+from polydub.errors import InputError, PolydubError
 from polydub.simulate.conversation import Conversation
 from polydub.simulate.files import write_annotations, write_conversation
 from polydub.simulate.planning import plan_conversation
@@ -74,26 +74,34 @@ def simulate(
 
     The same options give the same conversations. Finished ones are kept.
     """
-    film = _film(size, rate) if picture else None
-    if own:
-        sound = SoundSpec(music_db=music_db, noise_db=noise_db)
-        talk = partial(ConversationSpec, speakers=speakers, seconds=seconds, language=language)
-        mix = partial(talk, overlap=overlap, backchannels=4.0 if overlap else 0.0, similar=similar)
-        specs = [
-            mix(name=f"own-{seed}-{k:03d}", seed=seed * 100_000 + k, sound=sound, picture=film)
-            for k in range(count)
-        ]
-    else:
-        specs = _suite(count, seed, only, film)
     with _errors_told():
+        film = _film(size, rate) if picture else None
+        if own:
+            sound = SoundSpec(music_db=music_db, noise_db=noise_db)
+            talk = partial(ConversationSpec, speakers=speakers, seconds=seconds, language=language)
+            mix = partial(talk, overlap=overlap, backchannels=4 * bool(overlap), similar=similar)
+            specs = [
+                mix(name=f"own-{seed}-{k:03d}", seed=seed * 100_000 + k, sound=sound, picture=film)
+                for k in range(count)
+            ]
+        else:
+            specs = _suite(count, seed, only, film)
+        mine = _part(specs, part)
         voices = FolderBank(bank, language=language) if bank else kokoro_bank(cache)
-        _make(specs, voices, out, stems=stems, part=part)
+        _make(mine, specs, voices, out, stems=stems)
 
 
 def _film(size: str, rate: str) -> PictureSpec:
     """A film of ``WIDTHxHEIGHT`` pixels and so many frames per second."""
     width, _, height = size.partition("x")
-    return PictureSpec(rate=Fraction(rate), size=(int(width), int(height)))
+    try:
+        return PictureSpec(rate=Fraction(rate), size=(int(width), int(height)))
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(
+            f"There is no film of {size} pixels and {rate} frames per second.",
+            hint="Such as --size 640x360 --rate 24000/1001.",
+            code="DUB-E108",
+        ) from error
 
 
 def _suite(count: int, seed: int, only: str, film: PictureSpec | None) -> list[ConversationSpec]:
@@ -123,10 +131,26 @@ def _errors_told() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from error
 
 
-def _make(specs: list[ConversationSpec], bank: Bank, out: Path, *, stems: bool, part: str) -> None:
-    """Plan and render all of ``specs`` with a line of progress; finished ones are left alone."""
+def _part(specs: list[ConversationSpec], part: str) -> list[ConversationSpec]:
+    """Of ``specs`` those whose turn it is: ``K/N`` is every N-th from the K-th on."""
     first, _, every = part.partition("/")
-    mine = specs[int(first) - 1 :: int(every or 1)]
+    if not (first.isdecimal() and every.isdecimal() and 1 <= int(first) <= int(every)):
+        raise InputError(f"There is no part {part!r}.", hint="Such as --part 1/2.", code="DUB-E108")
+    return specs[int(first) - 1 :: int(every)]
+
+
+def _make(
+    mine: list[ConversationSpec],
+    specs: list[ConversationSpec],
+    bank: Bank,
+    out: Path,
+    *,
+    stems: bool,
+) -> None:
+    """Plan and render ``mine`` with a line of progress; finished ones are left alone.
+
+    The annotations are those of all ``specs`` that there are by now.
+    """
     for number, spec in enumerate(mine, start=1):
         plan = plan_conversation(spec, bank)
         if _finished(out / f"{spec.name}.json", spec):
