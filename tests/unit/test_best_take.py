@@ -39,17 +39,21 @@ def test_the_clearest_take_wins_and_equals_keep_the_first() -> None:
 
 @pytest.mark.parametrize(
     "worse",
-    [{"similarity": 0.2}, {"overlap": 0.4}, {"speed": 1.5}, {"mos": 2.5}],
+    [{"similarity": 0.2}, {"overlap": 0.4}, {"speed": 1.5}, {"mos": 2.5}, {"contour": -0.4}],
     ids=lambda scores: next(iter(scores)),
 )
 def test_likeness_fit_pace_and_quality_decide_between_clear_takes(worse: dict[str, float]) -> None:
-    good = {"similarity": 0.5, "overlap": 0.9, "speed": 1.1, "mos": 4.5}
+    good = {"similarity": 0.5, "overlap": 0.9, "speed": 1.1, "mos": 4.5, "contour": 0.6}
     assert best_take([heard(0.0, **good | worse), heard(0.0, **good)]) == 1
     assert take_cost(heard(0.0, **good | worse)) > take_cost(heard(0.0, **good))
 
 
 def test_a_voice_a_little_more_alike_does_not_outweigh_a_lost_word() -> None:
     assert best_take([heard(0.0, similarity=0.3), heard(0.2, similarity=0.45)]) == 0
+
+
+def test_melody_does_not_outweigh_a_lost_word() -> None:
+    assert best_take([heard(0.0, contour=-0.2), heard(0.15, contour=0.7)]) == 0
 
 
 def test_a_demand_is_tried_for_and_wins() -> None:

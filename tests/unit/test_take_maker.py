@@ -7,12 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from polydub.engines import registry
 from polydub.engines.fakes import FakeSynthesizer, register_fakes
-from polydub.engines.protocols import Speech, SpeechRequest
-from polydub.model import Line, Script, Span, Speaker, Translation, VoiceChoice, Word
+from polydub.engines.protocols import Delivery, Foreseen, Speech, SpeechRequest
+from polydub.model import Line, Script, Span, Speaker, Translation, VoiceChoice, Waveform, Word
+from polydub.model.cues import CUE_STEP_S, PitchTrack
 from polydub.pipeline.casting import Profiles
 from polydub.pipeline.options import DubOptions
 from polydub.pipeline.run import Engines, Run
@@ -20,6 +22,7 @@ from polydub.pipeline.takes import Length, TakeMaker
 from polydub.pipeline.translating import origin_of
 from polydub.pipeline.wording import choose_texts
 from polydub.project.folder import Project
+from polydub.stages.cues import Usual, take_cues
 from polydub.stages.fit import Fit, FitOptions, find_slots, fit_lines
 
 LINE = Line(
@@ -221,3 +224,39 @@ def test_the_wording_that_the_voice_can_say_in_time_is_chosen(
 def test_what_a_person_wrote_is_not_replaced(maker: TakeMaker, tmp_path: Path) -> None:
     written = Translation(LONG, "given", alternatives=(SHORT,))
     assert reworded(maker, tmp_path, written) == written
+
+
+class Singer(FakeSynthesizer):
+    """Foretells an even melody, and remembers how far it is told to move from it."""
+
+    told: ClassVar[list[float]] = []
+
+    def foresee(self, request: SpeechRequest) -> Foreseen:
+        speech = self.speak(request)
+        seconds = float(speech.audio.duration)
+        even = PitchTrack(CUE_STEP_S, np.full(int(seconds / CUE_STEP_S) + 1, 140.0))
+        return Foreseen(seconds, speech.phones, even)
+
+    def perform(self, request: SpeechRequest, delivery: Delivery) -> Speech:
+        self.told.append(float(np.nanstd(12 * np.log2(delivery.pitch))))
+        return self.speak(request)
+
+
+def test_a_line_that_is_not_understood_is_said_with_more_and_with_less_of_the_melody(
+    maker: TakeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register("speak", "fake", Singer)
+    monkeypatch.setattr(Singer, "told", [])
+    line = replace(LINE, words=(), span=Span.of(0, 2), translations={"es": Translation("u" * 33)})
+    times = CUE_STEP_S * np.arange(200)
+    sung = PitchTrack(CUE_STEP_S, 200 * 2 ** (4 / 12 * np.sin(4 * times)))
+    tone = Waveform(0.1 * np.sin(2 * np.pi * 200 * np.arange(32_000) / 16_000), 16_000)
+    cues = take_cues(line.id, tone, sung, Usual())
+    singing = TakeMaker(maker._run, "es", maker._choices, maker._profiles, {line.id: cues})
+    spoken = singing.take(line, Fit(line.id, 1.0, Fraction(0), Fraction(2)), Fraction("1.98"))
+    usual, more, less = Singer.told[:3]  # the fake recogniser never understands
+    assert more == pytest.approx(1.33 * usual, rel=0.05) and less == pytest.approx(
+        usual / 2, rel=0.05
+    )
+    assert len(spoken.takes) == 6 and all("contour" in scores for scores in spoken.takes)
+    assert spoken.melody is not None and abs(spoken.melody) < 0.5  # a tone has none

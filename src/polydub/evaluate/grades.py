@@ -111,6 +111,9 @@ NOTES: dict[str, Note] = {
     "lips_rendered": Note(
         "lips made anew", ".2f", "", "Share of the line's frames with a new mouth."
     ),
+    "contour": Note(
+        "melody", ".2f", "", "Correlation of the take's pitch with the original's; 1 is the same."
+    ),
     "mos": Note("predicted quality", ".2f", "MOS", "Naturalness as a model predicts it."),
 }
 """Other scores, as the report writes them."""

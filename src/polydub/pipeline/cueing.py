@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from polydub.stages import cues as cue_stage
 from polydub.stages import deliver as deliver_stage
 from polydub.stages import nonverbal as nonverbal_stage
 from polydub.stages.cues import PitchTracker, Usual, line_cues, take_cues
-from polydub.stages.deliver import deliver
+from polydub.stages.deliver import DeliverOptions, deliver
 from polydub.stages.nonverbal import Nonverbal, find_nonverbal
 from polydub.stages.voice_parts import learn_voices
 
@@ -81,11 +82,12 @@ def nonverbal_sounds(run: Run, analysis: Analysis, script: Script) -> tuple[Nonv
 
 
 def wanted_melody(
-    cues: LineCues, foreseen: Foreseen, *, language: str, text: str
+    cues: LineCues, foreseen: Foreseen, *, language: str, text: str, share: float = 1.0
 ) -> Delivery | None:
     """The pitch with which a line is to be said, on the clock of ``foreseen``; ``None``: as it is.
 
-    Nothing is heard yet, so every phone counts as sounding.
+    ``share`` times as much of the melody is taken over as usual, all of it at most. Nothing is
+    heard yet, so every phone counts as sounding.
     """
     sounding = _sounding(foreseen)
     own = take_cues(cues.line, sounding, foreseen.pitch, Usual(), phones=foreseen.phones)
@@ -98,7 +100,13 @@ def wanted_melody(
         seconds=foreseen.seconds,
         language=language,
         text=text,
+        options=_melody_options(share),
     )
+
+
+def _melody_options(share: float) -> DeliverOptions:
+    usual = DeliverOptions()
+    return replace(usual, melody=min(1.0, share * usual.melody))
 
 
 def wanted_loudness(

@@ -23,10 +23,11 @@ def prosody(original: Waveform, take: Waveform, languages: tuple[str, str]) -> d
     """
     if not np.any(original.samples) or not np.any(take.samples):
         return {}
-    return prosody_scores(_cues(original), _cues(take), languages)
+    return prosody_scores(cues_of(original), cues_of(take), languages)
 
 
-def _cues(sound: Waveform) -> LineCues:
+def cues_of(sound: Waveform) -> LineCues:
+    """How a piece of speech that is not silent is said, against its own usual pitch and level."""
     audio = resample(sound.mono(), RATE)
     samples = np.ascontiguousarray(audio.samples, np.float64)
     hz, times = pyworld.dio(

@@ -42,6 +42,8 @@ def build_report(
             if item is not None:
                 made = (item.take, item.placement, item.folder.name)
                 scores, heard = take_scores(run, line, made, profiles, language)
+                if item.melody is not None:
+                    scores["contour"] = item.melody
                 voice = item.take.voice
             scores = {**scores, **other_scores.get(line.id, {})}
             placement = item.placement if item else None

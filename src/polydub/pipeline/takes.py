@@ -18,6 +18,7 @@ from polydub.engines.protocols import (
     VoiceReference,
 )
 from polydub.errors import EngineError
+from polydub.evaluate.prosody import LEAST_VOICED_S, contour_correlation
 from polydub.media.audio import open_waveform, write_waveform
 from polydub.media.tempo import stretched
 from polydub.model import (
@@ -36,6 +37,7 @@ from polydub.pipeline.analysis import VERSION
 from polydub.pipeline.casting import Profiles, spoken_text
 from polydub.pipeline.cloning import MANNER_S, part_of_dialogue, reference_key
 from polydub.pipeline.cueing import delivery_version, wanted_loudness, wanted_melody
+from polydub.pipeline.evaluating_voice import cues_of
 from polydub.pipeline.run import Run, StageProgress
 from polydub.pipeline.scoring import take_scores
 from polydub.project.artifacts import load, save
@@ -73,13 +75,15 @@ class Length:
 class Spoken:
     """One line as it will be heard: where, the finished take, the folder it is cached in.
 
-    ``takes`` are the scores of all takes it was chosen from, when there was a choice.
+    ``takes`` are the scores of all takes it was chosen from, when there was a choice; ``melody`` is
+    how far its pitch follows the original's (correlation), where both can be told.
     """
 
     take: Take
     placement: Placement
     folder: Path
     takes: tuple[dict[str, float], ...] = ()
+    melody: float | None = None
 
 
 SLACK = Fraction(6, 100)
@@ -99,6 +103,10 @@ CLOSE = Fraction(2, 100)
 FASTEST_TEMPO = 1.9
 """How far the tempo of an engine that follows no rate is changed at most; twice is the limit of
 what FFmpeg's filter does at once."""
+
+
+MANNERS = (1.33, 0.5, 0.0)
+"""Shares of the usual melody with which a line is said again that was not understood."""
 
 
 ATTEMPTS = 4
@@ -185,30 +193,30 @@ class TakeMaker:
         line: Line,
         speed: float,
         *,
-        plain: bool = False,
+        manner: float = 1.0,
         seconds: Fraction | None = None,
         other: float = 0.0,
     ) -> tuple[Speech, str]:
         """``(speech, key)`` of a line at an engine rate, or ``seconds`` long where it can be told.
 
-        It has the original's melody where that is known and the synthesiser can be told; ``plain``
-        leaves it out. Of an engine that follows no rate the tempo is changed; it says the line in
-        another way for each ``other``.
+        It has the original's melody where that is known and the synthesiser can be told, ``manner``
+        times as much of it as usual. Of an engine that follows no rate the tempo is changed; it
+        says the line in another way for each ``other``.
         """
         if self._speaks.pace != "none":
-            return self._speech(line, speed, plain=plain, seconds=seconds)
-        said, key = self._speech(line, 1.0 + other, plain=plain)
+            return self._speech(line, speed, manner=manner, seconds=seconds)
+        said, key = self._speech(line, 1.0 + other, manner=manner)
         rate = Fraction(min(round(speed, 2), FASTEST_TEMPO)).limit_denominator(100)
         return (said, key) if rate == 1 else _lasting(said, said.audio.duration / rate, key)
 
     def _speech(
-        self, line: Line, speed: float, *, plain: bool = False, seconds: Fraction | None = None
+        self, line: Line, speed: float, *, manner: float = 1.0, seconds: Fraction | None = None
     ) -> tuple[Speech, str]:
         phrases = self.phrases(line)
         style = self._choice(line).style
         speed = round(speed, 2)
-        cues = None if plain or self._speaks.clones else self._cues.get(line.id)
-        told = self._told[line.id] if cues else ()
+        cues = None if manner == 0 or self._speaks.clones else self._cues.get(line.id)
+        told = (*self._told[line.id], *((manner,) if manner != 1 else ())) if cues else ()
         parts = (VERSION, self._identity, self._language, style, phrases, speed, *told)
         if seconds is not None and self._speaks.pace == "seconds":
             parts += (seconds,)
@@ -218,7 +226,8 @@ class TakeMaker:
 
         def make(work: Path) -> None:
             self._run.engines.prepare("recognize", "voiceprint")  # the take is listened to next
-            speech = self._said(phrases, style, speed, (cues, self._voicing(line, seconds)))
+            how = (cues, manner, self._voicing(line, seconds))
+            speech = self._said(phrases, style, speed, how)
             write_waveform(work / "speech.wav", speech.audio)
             save(work / "phones.json", speech.phones)
 
@@ -259,16 +268,18 @@ class TakeMaker:
         phrases: Sequence[Phrase],
         style: str,
         speed: float,
-        told: tuple[LineCues | None, Voicing | None],
+        told: tuple[LineCues | None, float, Voicing | None],
     ) -> Speech:
-        cues, voicing = told
+        cues, manner, voicing = told
         synthesizer = self._run.engines.get("speak")
         how: dict[str, Any] = {"language": self._language, "style": style, "speed": speed}
         if cues is not None and isinstance(synthesizer, Performer):
             text = " ".join(phrase.text for phrase in phrases)
 
             def tell(foreseen: Foreseen) -> Delivery | None:
-                return wanted_melody(cues, foreseen, language=self._language, text=text)
+                return wanted_melody(
+                    cues, foreseen, language=self._language, text=text, share=manner
+                )
 
             speech = perform_phrases(synthesizer, phrases, tell, **how)
             if speech is not None:
@@ -281,7 +292,7 @@ class TakeMaker:
         fit: Fit,
         natural: Fraction,
         *,
-        plain: bool = False,
+        manner: float = 1.0,
         faster: float = 0.0,
     ) -> tuple[Speech, str, float]:
         """``(speech, key, speed)`` that fits the room, asking for more speed until it does.
@@ -299,7 +310,7 @@ class TakeMaker:
         tried: list[float] = []
         while len(tried) < ATTEMPTS and speed not in tried:
             tried.append(speed)
-            speech, key = self.speech(line, speed, plain=plain, seconds=wanted, other=other)
+            speech, key = self.speech(line, speed, manner=manner, seconds=wanted, other=other)
             length = speech.audio.duration
             if wanted is not None and not faster:
                 self._learn(line, speed, length)
@@ -375,11 +386,11 @@ class TakeMaker:
         )
         made: list[Spoken] = []
         scores: list[dict[str, float]] = []
-        for choice, faster, plain in self._attempts(line):
+        for choice, faster, manner in self._attempts(line):
             if not wants_another(scores, options):
                 break
             try:
-                spoken = self._one_take(line, fit, choice, natural, plain=plain, faster=faster)
+                spoken = self._one_take(line, fit, choice, natural, manner=manner, faster=faster)
             except EngineError:
                 if not made:
                     raise
@@ -391,23 +402,32 @@ class TakeMaker:
 
     def _scores(self, line: Line, spoken: Spoken) -> dict[str, float]:
         made = (spoken.take, spoken.placement, spoken.folder.name)
-        return take_scores(self._run, line, made, self._profiles, self._language)[0]
+        scores = take_scores(self._run, line, made, self._profiles, self._language)[0]
+        return scores if spoken.melody is None else {**scores, "contour": spoken.melody}
 
-    def _attempts(self, line: Line) -> Iterator[tuple[VoiceChoice, float, bool]]:
-        """``(voice, more rate, plain)`` of one take after the other.
+    def _melody_of(self, line: Line, audio: Waveform) -> float | None:
+        """How far the pitch of a take follows that of its line, ``None`` when one is unknown."""
+        original = self._cues.get(line.id)
+        if original is None or audio.duration < LEAST_VOICED_S or not audio.samples.any():
+            return None
+        contour = contour_correlation(original, cues_of(audio))
+        return None if contour is None else round(contour, 4)
 
-        Said like the original, then plainly, then a touch faster, then not converted. The 8-bit
-        model answers small changes of rate with quite different takes, so a take that came out
-        garbled is often clear at the next rate.
+    def _attempts(self, line: Line) -> Iterator[tuple[VoiceChoice, float, float]]:
+        """``(voice, more rate, manner)`` of one take after the other.
+
+        Said like the original, then with more of its melody, with less and with none, then a touch
+        faster, then not converted. The 8-bit model answers small changes with quite different
+        takes, so a take that came out garbled is often clear the next time.
         """
         choice = self._choice(line)
-        yield choice, 0.0, False
+        yield choice, 0.0, 1.0
         if line.id in self._cues:
-            yield choice, 0.0, True
-        yield from ((choice, faster, False) for faster in (0.03, 0.06))
+            yield from ((choice, 0.0, manner) for manner in MANNERS)
+        yield from ((choice, faster, 1.0) for faster in (0.03, 0.06))
         if not choice.is_neutral:
-            yield choice.neutral(), 0.0, False
-        yield from ((choice, faster, False) for faster in (-0.03, 0.09, -0.06, 0.12))
+            yield choice.neutral(), 0.0, 1.0
+        yield from ((choice, faster, 1.0) for faster in (-0.03, 0.09, -0.06, 0.12))
 
     def _one_take(
         self,
@@ -416,11 +436,11 @@ class TakeMaker:
         choice: VoiceChoice,
         natural: Fraction,
         *,
-        plain: bool = False,
+        manner: float = 1.0,
         faster: float = 0.0,
     ) -> Spoken:
-        speech, key, speed = self.fitted(line, fit, natural, plain=plain, faster=faster)
-        cues = None if plain else self._cues.get(line.id)
+        speech, key, speed = self.fitted(line, fit, natural, manner=manner, faster=faster)
+        cues = self._cues.get(line.id) if manner else None
         shape = (choice.pitch, choice.warp, choice.envelope)
         converter = self._run.engines.identity("convert")
         told = self._told[line.id] if cues else ()
@@ -433,7 +453,8 @@ class TakeMaker:
         audio = open_waveform(folder / "take.wav")
         take = Take(line.id, audio, speech.phones, choice, speed=round(speed, 2))
         natural *= Fraction(self._bias.get(self._text_of(line), 1.0)).limit_denominator(1000)
-        return Spoken(take, place(fit, audio.duration, natural), folder)
+        placed = place(fit, audio.duration, natural)
+        return Spoken(take, placed, folder, melody=self._melody_of(line, audio))
 
     def _voiced(
         self, line: Line, speech: Speech, choice: VoiceChoice, cues: LineCues | None

@@ -19,8 +19,9 @@ class TakeOptions:
 
     The rest are costs in units of round-trip error: ``unlike`` for a voice with no likeness to the
     speaker, ``missed`` for a line that the take does not cover at all, ``haste`` per 0.1 of speed
-    above ``max_speed``, ``dull`` per point of predicted quality (MOS) below 5. ``gain`` is what a
-    later take must be better by, since the first is made at the wanted rate.
+    above ``max_speed``, ``dull`` per point of predicted quality (MOS) below 5, ``flat`` for a
+    melody that has nothing to do with the original's. ``gain`` is what a later take must be better
+    by, since the first is made at the wanted rate.
 
     ``accepts`` says whether a take is what the user demands: while none is, further ones are made,
     up to ``most_demanded``, and one that is wins over any that is not.
@@ -33,6 +34,7 @@ class TakeOptions:
     missed: float = 0.2
     haste: float = 0.1
     dull: float = 0.03
+    flat: float = 0.08
     max_speed: float = 1.2
     gain: float = 0.01
     accepts: Callable[[Scores], bool] | None = None
@@ -43,7 +45,7 @@ def take_cost(scores: Scores, options: TakeOptions | None = None) -> float:
     """How bad a take is; what was not measured costs nothing.
 
     ``scores`` as in :class:`~polydub.model.report.LineReport`: ``wer`` or ``cer``, ``similarity``,
-    ``overlap``, ``speed``, and ``mos``.
+    ``overlap``, ``speed``, ``contour``, and ``mos``.
     """
     options = options or TakeOptions()
     cost = _error(scores)
@@ -51,6 +53,7 @@ def take_cost(scores: Scores, options: TakeOptions | None = None) -> float:
     cost += options.missed * (1 - scores.get("overlap", 1.0))
     cost += options.haste * max(0.0, scores.get("speed", 1.0) - options.max_speed) / 0.1
     cost += options.dull * max(0.0, 5 - scores.get("mos", 5.0))
+    cost += options.flat * (1 - scores.get("contour", 1.0))
     return cost
 
 
