@@ -112,7 +112,7 @@ def test_a_question_rises_whatever_the_take_did() -> None:
 
     original, take = cues_of(rising), cues_of(falling)
     assert original.final == "rise" and take.final == "fall"
-    options = DeliverOptions(melody=0.0)
+    options = DeliverOptions(melody=(0.0, 0.0))
     asked = deliver(
         original, take, voice_hz=120.0, seconds=3.0, language="es", text="¿Sí?", options=options
     )
@@ -138,6 +138,18 @@ def test_pauses_are_mapped_to_pauses() -> None:
     assert told is not None
     assert told.pitch[130] > told.pitch[180] * 1.15  # just before and after the take's own pause
     assert told.pitch[110] == pytest.approx(told.pitch[60], rel=0.05)
+
+
+def test_a_pause_that_the_translation_moved_far_is_still_the_same_pause() -> None:
+    def stepped(t: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.where(t < 1.9, 150.0, 110.0)
+
+    original = cues_of(stepped, 3.0, usual=125.0, silences=((1.7, 2.0),))
+    take = cues_of(lambda t: 125 + 0 * t, 3.0, usual=125.0, silences=((0.9, 1.2),))
+    told = deliver(original, take, voice_hz=125.0, seconds=3.0, language="es")
+    assert told is not None
+    assert told.pitch[80] > told.pitch[130] * 1.15
+    assert told.pitch[170] == pytest.approx(told.pitch[250], rel=0.05)
 
 
 def test_loudness_follows_within_its_limit() -> None:

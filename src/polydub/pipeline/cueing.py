@@ -86,8 +86,8 @@ def wanted_melody(
 ) -> Delivery | None:
     """The pitch with which a line is to be said, on the clock of ``foreseen``; ``None``: as it is.
 
-    ``share`` times as much of the melody is taken over as usual, all of it at most. Nothing is
-    heard yet, so every phone counts as sounding.
+    Of the original's melody ``share`` times as much is taken over as usual. Nothing is heard yet,
+    so every phone counts as sounding.
     """
     sounding = _sounding(foreseen)
     own = take_cues(cues.line, sounding, foreseen.pitch, Usual(), phones=foreseen.phones)
@@ -106,7 +106,8 @@ def wanted_melody(
 
 def _melody_options(share: float) -> DeliverOptions:
     usual = DeliverOptions()
-    return replace(usual, melody=min(1.0, share * usual.melody))
+    short, long = (share * part for part in usual.melody)
+    return replace(usual, melody=(short, long))
 
 
 def wanted_loudness(

@@ -105,7 +105,7 @@ FASTEST_TEMPO = 1.9
 what FFmpeg's filter does at once."""
 
 
-MANNERS = (1.33, 0.5, 0.0)
+MANNERS = (0.6, 0.3, 0.0)
 """Shares of the usual melody with which a line is said again that was not understood."""
 
 
@@ -416,8 +416,8 @@ class TakeMaker:
     def _attempts(self, line: Line) -> Iterator[tuple[VoiceChoice, float, float]]:
         """``(voice, more rate, manner)`` of one take after the other.
 
-        Said like the original, then with more of its melody, with less and with none, then a touch
-        faster, then not converted. The 8-bit model answers small changes with quite different
+        Said like the original, then with ever less of its melody, then a touch faster, then not
+        converted. The 8-bit model answers small changes with quite different
         takes, so a take that came out garbled is often clear the next time.
         """
         choice = self._choice(line)

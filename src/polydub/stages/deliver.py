@@ -25,7 +25,7 @@ from polydub.model.language import primary
 
 Floats = npt.NDArray[np.float64]
 
-VERSION = "3"
+VERSION = "4"
 """Part of the key of every take that is delivered: raise it when the curves change."""
 
 TONAL = frozenset({"zh", "yue", "nan", "wuu", "hak", "vi", "th", "lo", "my", "pa", "yo", "ig"})
@@ -40,17 +40,21 @@ class DeliverOptions:
     """How much is taken over.
 
     ``melody`` and ``loudness`` are the shares of the original's slow curves that replace the take's
-    own (on five film lines in shaped voices a share of 0.8 had 6.9 % of the words misheard, 0.5 and
-    none 3.2 %; 0.5 cost 0.06 to 0.09 of predicted quality); ``slow`` seconds are the width of what
-    counts as slow. ``reach`` semitones from the voice's usual pitch are never left, ``energy`` dB
-    never exceeded. ``register`` is the share of how far the line lies above or below the speaker's
+    own; ``slow`` seconds are the width of what counts as slow. ``melody`` holds for takes of up to
+    ``short[0]`` seconds and for those of ``short[1]`` and more: MELODY_FIGURES. ``matched``: how far
+    apart two pauses that belong together may lie, as a share of the spoken time; the take's pauses
+    were put where the original's are, so it is wide. ``reach`` semitones from the voice's usual
+    pitch are never left, ``energy`` dB never exceeded. ``register`` is the share of how far the
+    line lies above or below the speaker's
     usual pitch. ``stretch`` bounds the factor on the range of a tone language. ``steep`` semitones
     per second is the fastest change that is asked for. Over the last ``ending`` seconds the
     original is followed twice as closely; ``question`` semitones is how far a question rises there
     at least. ``sure``: the confidence of the cues below which pitch is left alone.
     """
 
-    melody: float = 0.6
+    melody: tuple[float, float] = (0.6, 1.0)
+    short: tuple[float, float] = (1.2, 2.4)
+    matched: float = 0.35
     loudness: float = 0.2
     slow: float = 0.4
     reach: float = 7.0
@@ -122,7 +126,8 @@ def _melody(
         low, high = options.stretch
         factor = original.range_st / take.range_st if take.range_st > 1.0 else 1.0
         return wanted_middle + float(np.clip(factor, low, high)) * (own - own_middle)
-    share = options.melody * (0.5 if base in ACCENTED else 1.0)
+    share = float(np.interp(times[-1], options.short, options.melody))
+    share *= 0.5 if base in ACCENTED else 1.0
     mixed = _mixed(original, take, (own, heard, times), (share, options.slow), options)
     if base not in ACCENTED:
         end = min(1.0, 1.25 * share)
@@ -140,7 +145,7 @@ def _mixed(
 ) -> Floats:
     """The take's pitch with a share of its slow part replaced; ``amount`` is ``(share, width)``."""
     (own, heard, times), (share, width) = curve, amount
-    theirs = _carried(original, take, times, "pitch", width)
+    theirs = _carried(original, take, times, "pitch", (width, options.matched))
     theirs = theirs - _middle(theirs, heard)
     slow = _slow(own, heard, width)
     wanted = share * theirs + (1.0 - share) * (slow - _middle(own, heard))
@@ -159,7 +164,7 @@ def _loudness(original: LineCues, take: LineCues, times: Floats, options: Delive
     """Gain ``[n]`` in dB that gives the take the original's slow loudness; its mean is about 0."""
     own, inside = _curve(take.phrases, times, "level")
     weights = _audible(own, inside)
-    theirs = _carried(original, take, times, "level", options.slow)
+    theirs = _carried(original, take, times, "level", (options.slow, options.matched))
     wanted = theirs - _slow(own, weights, options.slow)
     gain = options.loudness * (wanted - _middle(wanted, weights))
     return np.asarray(np.clip(gain, -options.energy, options.energy))
@@ -179,11 +184,17 @@ def _curve(phrases: tuple[PhraseCues, ...], times: Floats, name: str) -> tuple[F
     return found, np.where(known, all_weights[near], 0.0)
 
 
-def _carried(original: LineCues, take: LineCues, times: Floats, name: str, width: float) -> Floats:
-    """The original's slow curve, moved to where the take says the same."""
+def _carried(
+    original: LineCues, take: LineCues, times: Floats, name: str, how: tuple[float, float]
+) -> Floats:
+    """The original's slow curve, moved to where the take says the same.
+
+    ``how`` is the width of what counts as slow and how far apart matched pauses may lie.
+    """
+    width, matched = how
     spans = [tuple(phrase.span for phrase in cues.phrases) for cues in (original, take)]
     at, values = [], []
-    for theirs, own in match_phrases(spans[0], spans[1]):
+    for theirs, own in match_phrases(spans[0], spans[1], matched):
         count = max(2, round(float(theirs.duration) / CUE_STEP_S))
         share = np.linspace(0.0, 1.0, count)
         moments = span_at(theirs, share)
