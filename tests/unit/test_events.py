@@ -82,3 +82,10 @@ def test_after_changes_nothing_in_place() -> None:
     first = run(at(0.0, 0))
     first.after(at(2.0, 1))
     assert first.left("speak") is None
+
+
+def test_a_stage_that_begins_again_has_a_pace_of_its_own() -> None:
+    first = [at(0.0, 0, 2), at(10.0, 1, 2), at(20.0, 2, 2)]
+    again = run(*first, at(620.0, 0, 2))
+    assert again.left("speak") is None
+    assert again.after(at(630.0, 1, 2)).left("speak") == pytest.approx(10.0)

@@ -78,7 +78,8 @@ class Eta:
     """Time left per stage, computed from events alone.
 
     Immutable: :meth:`after` gives the next state. The pace of a stage is the mean over its last
-    ``WINDOW`` observations.
+    ``WINDOW`` observations. A stage that begins again (the next language, the next film) is a new
+    one.
     """
 
     seen: dict[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
@@ -86,7 +87,10 @@ class Eta:
 
     def after(self, event: Event) -> Eta:
         """The state with ``event`` taken into account."""
-        history = (*self.seen.get(event.stage, ()), (event.at, event.done))[-WINDOW:]
+        before = self.seen.get(event.stage, ())
+        if before and event.done < before[-1][1]:
+            before = ()
+        history = (*before, (event.at, event.done))[-WINDOW:]
         return replace(
             self,
             seen={**self.seen, event.stage: history},
