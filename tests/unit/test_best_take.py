@@ -24,6 +24,15 @@ def test_a_line_is_tried_until_it_is_understood_or_there_were_enough() -> None:
     assert not wants_another([heard(0.9)] * 6)
 
 
+def test_two_takes_heard_in_the_same_words_are_enough() -> None:
+    """What the recogniser makes of these words: another take would be heard like it."""
+    takes = [heard(0.14), heard(0.3), heard(0.14)]
+    assert wants_another(takes, heard=["los bellas", "las veces", "las velas"])
+    assert not wants_another(takes, heard=["las bellas", "las veces", "las bellas"])
+    assert wants_another([heard(0.3)] * 2, heard=["las veces"] * 2)  # too far from the text
+    assert wants_another([heard(0.14)] * 2, TakeOptions(count=3), ["las bellas"] * 2)
+
+
 def test_a_wanted_number_of_takes_is_made_in_any_case() -> None:
     options = TakeOptions(count=3)
     assert wants_another([heard(0.0), heard(0.0)], options)

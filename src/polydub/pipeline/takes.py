@@ -19,6 +19,7 @@ from polydub.engines.protocols import (
 )
 from polydub.errors import EngineError
 from polydub.evaluate.prosody import LEAST_VOICED_S, contour_correlation
+from polydub.evaluate.scores import normalise
 from polydub.media.audio import open_waveform, write_waveform
 from polydub.media.tempo import stretched
 from polydub.model import (
@@ -386,8 +387,9 @@ class TakeMaker:
         )
         made: list[Spoken] = []
         scores: list[dict[str, float]] = []
+        heard: list[str] = []
         for choice, faster, manner in self._attempts(line):
-            if not wants_another(scores, options):
+            if not wants_another(scores, options, heard):
                 break
             try:
                 spoken = self._one_take(line, fit, choice, natural, manner=manner, faster=faster)
@@ -396,14 +398,16 @@ class TakeMaker:
                     raise
                 break  # the takes so far stand
             made.append(spoken)
-            scores.append(self._scores(line, spoken))
+            score, text = self._scores(line, spoken)
+            scores.append(score)
+            heard.append(normalise(text))
         best = made[best_take(scores, options)]
         return replace(best, takes=tuple(scores) if len(scores) > 1 else ())
 
-    def _scores(self, line: Line, spoken: Spoken) -> dict[str, float]:
+    def _scores(self, line: Line, spoken: Spoken) -> tuple[dict[str, float], str]:
         made = (spoken.take, spoken.placement, spoken.folder.name)
-        scores = take_scores(self._run, line, made, self._profiles, self._language)[0]
-        return scores if spoken.melody is None else {**scores, "contour": spoken.melody}
+        scores, heard = take_scores(self._run, line, made, self._profiles, self._language)
+        return scores if spoken.melody is None else {**scores, "contour": spoken.melody}, heard
 
     def _melody_of(self, line: Line, audio: Waveform) -> float | None:
         """How far the pitch of a take follows that of its line, ``None`` when one is unknown."""

@@ -15,7 +15,9 @@ class TakeOptions:
     ``understood``: round-trip error up to which a take needs no other, within what the recogniser
     itself gets wrong (WER 5.7 % on film, 11 % on short Spanish lines of a native voice).
     A short line often needs the fifth or sixth take (eight lines of the example: 16.5 % misheard
-    with up to four, 11.5 % with up to six).
+    with up to four, 11.5 % with up to six). Two takes that were heard in the same words, with an
+    error of up to ``alike``, are the recogniser's way to hear this text: of six such lines of the
+    example, said up to six times each, five were never heard better.
 
     The rest are costs in units of round-trip error: ``unlike`` for a voice with no likeness to the
     speaker, ``missed`` for a line that the take does not cover at all, ``haste`` per 0.1 of speed
@@ -30,6 +32,7 @@ class TakeOptions:
     count: int = 1
     most: int = 6
     understood: float = 0.1
+    alike: float = 0.2
     unlike: float = 0.3
     missed: float = 0.2
     haste: float = 0.1
@@ -68,8 +71,13 @@ def best_take(takes: Sequence[Scores], options: TakeOptions | None = None) -> in
     return best if usable[0] != 0 or costs[best] < costs[0] - options.gain else 0
 
 
-def wants_another(takes: Sequence[Scores], options: TakeOptions | None = None) -> bool:
-    """Whether a further take is worth its time, after ``takes`` were heard."""
+def wants_another(
+    takes: Sequence[Scores], options: TakeOptions | None = None, heard: Sequence[str] = ()
+) -> bool:
+    """Whether a further take is worth its time, after ``takes`` were heard as ``heard``.
+
+    Texts are compared as they are: give them normalised.
+    """
     options = options or TakeOptions()
     if len(takes) < options.count:
         return True
@@ -78,7 +86,15 @@ def wants_another(takes: Sequence[Scores], options: TakeOptions | None = None) -
     if len(takes) >= max(options.most, options.count):
         return False
     least = min((_error(scores) for scores in takes), default=1.0)
-    return least > options.understood
+    return least > options.understood and not _heard_alike(takes, heard, options)
+
+
+def _heard_alike(takes: Sequence[Scores], heard: Sequence[str], options: TakeOptions) -> bool:
+    """Whether two takes that are nearly understood were heard in the same words."""
+    near = [
+        text for scores, text in zip(takes, heard, strict=False) if _error(scores) <= options.alike
+    ]
+    return len(set(near)) < len(near)
 
 
 def _error(scores: Scores) -> float:
