@@ -30,7 +30,7 @@ def phones(text: str, start: str = "0", step: str = "0.1") -> tuple[Phone, ...]:
 
 def test_words_go_to_the_line_they_overlap_most() -> None:
     lines = [line("L1", 0, 2), line("L2", 2.5, 4)]
-    words = [word("uno", 0.2, 0.6), word("dos", 1.8, 2.6), word("tres", 2.6, 3)]
+    words = [word("uno", 1.2, 1.8), word("dos", 1.8, 2.6), word("tres", 2.6, 3)]
     found = words_by_line(lines, words)
     assert [w.text for w in found["L1"]] == ["uno", "dos"]
     assert [w.text for w in found["L2"]] == ["tres"]
@@ -44,6 +44,38 @@ def test_words_in_a_pause_go_to_the_nearest_line_and_far_ones_to_none() -> None:
     assert [w.text for w in found["L2"]] == ["early"]
     halfway = words_by_line([line("L1", 0, 1), line("L2", 2, 3)], [word("x", 1.4, 1.6)])
     assert list(halfway) == ["L1"]  # lines run over more often than they begin early
+
+
+def test_a_pause_is_where_lines_change() -> None:
+    lines = [line("L1", 0, 2), line("L2", 2.5, 4)]
+    words = [word("uno", 0.2, 0.6), word("dos", 1.8, 2.6), word("tres", 2.6, 3)]
+    found = words_by_line(lines, words)
+    assert [w.text for w in found["L1"]] == ["uno"]
+    assert [w.text for w in found["L2"]] == ["dos", "tres"]
+
+
+def test_the_end_of_a_sentence_that_runs_over_stays_with_its_speaker() -> None:
+    """Its last word lies in the next line for the most part; the next sentence begins behind it."""
+    lines = [line("L5", 12.6, 15.53), line("L6", 15.51, 17.5)]
+    words = [word("echara", 14.6, 15.1), word("a", 15.1, 15.2), word("correr.", 15.2, 15.95)]
+    found = words_by_line(lines, [*words, word("Lo", 16, 16.2), word("mejor", 16.2, 16.6)])
+    assert [w.text for w in found["L5"]] == ["echara", "a", "correr."]
+    assert [w.text for w in found["L6"]] == ["Lo", "mejor"]
+
+
+def test_lines_at_once_keep_their_own_words() -> None:
+    """Somebody says a word into another's long line, who goes on."""
+    lines = [line("L1", 0, 6), line("L2", 2.9, 3.6)]
+    words = [word("uno", 0, 2.5), word("sí.", 2.95, 3.4), word("dos", 3.8, 5.9)]
+    found = words_by_line(lines, words)
+    assert [w.text for w in found["L1"]] == ["uno", "sí.", "dos"]  # time alone cannot tell
+
+
+def test_no_pause_and_no_full_stop_is_no_reason_to_keep_what_lies_in_another_line() -> None:
+    lines = [line("L1", 0, 2), line("L2", 2, 4)]
+    words = [word(str(n), n / 2, (n + 1) / 2) for n in range(8)]
+    found = words_by_line(lines, words)
+    assert [len(found[name]) for name in ("L1", "L2")] == [4, 4]
 
 
 def test_each_word_gets_its_own_phones() -> None:

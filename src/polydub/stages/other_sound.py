@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
 
 from polydub.model import Line, Phone, Span, Word
+from polydub.stages.lines import ends_sentence
 
 VOWELS = frozenset("aeiouy")
 
 
 @dataclass(frozen=True, slots=True)
 class FollowOptions:
-    """Seconds by which a word may lie outside the line that it belongs to.
+    """How the words of a dub find their lines; seconds.
 
-    Dubs keep to the moments of their lines, but not to the frame: translated lines run over.
+    ``reach``: by how much a word may lie outside the line that it belongs to, for dubs keep to the
+    moments of their lines, but not to the frame: translated lines run over. ``broken``: what it
+    costs to give the next word to another line in the middle of a sentence, less the pause there:
+    a take that runs into the next line is still one person's sentence.
     """
 
     reach: Fraction = Fraction(1)
+    broken: float = 0.5
 
 
 def words_by_line(
@@ -32,27 +37,77 @@ def words_by_line(
 ) -> dict[str, tuple[Word, ...]]:
     """The words of each line that has any, in time order.
 
-    A word belongs to the line that it overlaps most; one in a pause to the nearest line within
-    ``options.reach``, the one before it first, since lines run over more often than they begin
-    early. Words far from every line (a commentator, a song) belong to none.
+    Words are given to lines so that they lie outside them as little as can be, and sentences stay
+    with one line: the least sum of both over all words (Viterbi). Of lines that are as near the
+    earlier one wins, since lines run over more often than they begin early. Words further than
+    ``options.reach`` from every line (a commentator, a song) belong to none.
     """
     options = options or FollowOptions()
+    ordered = sorted(lines, key=lambda line: (line.span.start, line.id))
     found: dict[str, list[Word]] = {}
-    for word in sorted(words, key=lambda word: word.span):
+    for part in _near_lines(ordered, sorted(words, key=lambda word: word.span), options):
+        for word, line in zip((word for word, _ in part), _settled(part, options), strict=True):
+            found.setdefault(line.id, []).append(word)
+    return {line.id: tuple(found[line.id]) for line in ordered if line.id in found}
+
+
+Near = list[tuple[Word, list[Line]]]
+"""Words that follow each other, each with the lines that it may belong to."""
+
+
+def _near_lines(
+    lines: Sequence[Line], words: Sequence[Word], options: FollowOptions
+) -> Iterator[Near]:
+    """Runs of words with lines nearby; a word without one ends a run."""
+    run: Near = []
+    for word in words:
         near = [line for line in lines if line.span.gap(word.span) <= options.reach]
-        if not near:
-            continue
-        line = min(
-            near,
-            key=lambda line: (
-                -line.span.overlap(word.span),
-                line.span.gap(word.span),
-                line.span.start,
-                line.id,
-            ),
+        if near:
+            run.append((word, near))
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _settled(run: Near, options: FollowOptions) -> list[Line]:
+    """The line of each word of a run."""
+    costs = [[_outside(run[0][0], line) for line in run[0][1]]]
+    back: list[list[int]] = []
+    for (before, old), (word, near) in pairwise(run):
+        step, broken = [], _broken(before, word, options)
+        for line in near:
+            ways = [
+                cost + (broken if other.id != line.id else 0.0)
+                for cost, other in zip(costs[-1], old, strict=True)
+            ]
+            step.append(min(range(len(ways)), key=ways.__getitem__))
+        back.append(step)
+        costs.append(
+            [
+                costs[-1][at] + (broken if old[at].id != line.id else 0.0) + _outside(word, line)
+                for at, line in zip(step, near, strict=True)
+            ]
         )
-        found.setdefault(line.id, []).append(word)
-    return {name: tuple(own) for name, own in found.items()}
+    at = min(range(len(costs[-1])), key=costs[-1].__getitem__)
+    path = [at]
+    for step in reversed(back):
+        path.append(at := step[at])
+    return [near[at] for (_, near), at in zip(run, reversed(path), strict=True)]
+
+
+def _outside(word: Word, line: Line) -> float:
+    """Seconds of the word that lie outside the line, and those between them."""
+    outside = word.span.duration - line.span.overlap(word.span)
+    return round(float(outside + line.span.gap(word.span)), 6)
+
+
+def _broken(before: Word, word: Word, options: FollowOptions) -> float:
+    """What it costs that two words that follow each other belong to different lines."""
+    if ends_sentence(before):
+        return 0.0
+    return max(0.0, options.broken - float(word.span.start - before.span.end))
 
 
 def phones_on_words(words: Sequence[Word], foreseen: Sequence[Phone]) -> tuple[Phone, ...]:
