@@ -4,6 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from polydub.model import Line, Script, Span, Speaker, Translation, VoiceChoice, Word
+from polydub.project.codec import script_from_json, script_to_json
 from polydub.stages.carry_over import carry_over, lost_edits, restructured, same_speakers
 
 
@@ -60,6 +61,34 @@ def test_joined_lines_get_their_texts_one_after_the_other() -> None:
     )
     untouched = carry_over(before, script(line(1, "S1", 0, 4)), before=before)
     assert untouched.lines[0].text == "w0 w1 w2 w3" and not untouched.lines[0].translations
+
+
+def test_lines_that_were_joined_get_their_own_texts_back() -> None:
+    before = script(line(1, "S1", 0, 2), line(2, "S2", 2, 4))
+    one = replace(before.lines[0], text="One.", translations={"es": Translation("Uno.", "given")})
+    two = replace(before.lines[1], translations={"es": Translation("Dos.", "given", note="mine")})
+    together = script(line(1, "S1", 0, 4))
+    joined = carry_over(before.with_lines((one, two)), together, before=before)
+    joined = script_from_json(script_to_json(joined))  # as on disk
+    again = carry_over(joined, before, before=together)
+    assert [x.text for x in again.lines] == ["One.", "w2 w3"]
+    assert [x.translations["es"] for x in again.lines] == [
+        one.translations["es"],
+        two.translations["es"],
+    ]
+    assert lost_edits(joined, before, together) == ()
+    assert not any(x.extra for x in again.lines)
+
+
+def test_a_joined_line_that_was_worded_anew_has_no_parts_to_give_back() -> None:
+    before = script(line(1, "S1", 0, 2), line(2, "S2", 2, 4))
+    lines = (replace(x, translations={"es": Translation("Uno.", "given")}) for x in before.lines)
+    together = script(line(1, "S1", 0, 4))
+    (joined,) = carry_over(before.with_lines(tuple(lines)), together, before=before).lines
+    anew = replace(joined, translations={"es": Translation("Otra cosa.", "given")})
+    assert lost_edits(together.with_lines((anew,)), before, together) == (anew,)
+    again = carry_over(together.with_lines((anew,)), before, before=together)
+    assert not any(x.translations for x in again.lines)
 
 
 def test_an_edit_of_a_line_that_was_cut_is_lost_and_told() -> None:

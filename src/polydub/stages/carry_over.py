@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from typing import Any
 
-from polydub.model import Line, Script, Speaker, Translation, Turn
+from polydub.model import Line, Script, Span, Speaker, Translation, Turn, to_milliseconds
 from polydub.model.language import is_spaced
 from polydub.stages.joint_turns import shared_time
 
 SAME = Fraction(1, 2)
 """Lines with equal words share at least this part of the longer one."""
+
+JOINED = "joined"
+"""Key of a line's ``extra`` that keeps what its parts were before they became one line."""
 
 Places = dict[str, tuple[Line, ...]]
 """Id of a new line -> the old lines that it is made of."""
@@ -29,14 +32,21 @@ def carry_over(old: Script, new: Script, *, before: Script | None = None) -> Scr
     """``new`` with what a person wrote into ``old``: texts, translations, names, voices.
 
     A line is the same when it has the same words at about the same time; a new line that is made
-    of several old ones gets their texts one after the other. A speaker is the same as the one with
+    of several old ones gets their texts one after the other, and they get them back when they are
+    lines of their own again. A speaker is the same as the one with
     whom he shares most time. ``before`` is ``old`` as the machine wrote it: with it, hints
     (gender, references) and visibility that were changed are carried over as well, and what nobody
     changed is as ``new`` has it. Translations count as a person's when their status is ``given``.
     """
     places = _places(old, new)
     was = {line.id: line for line in before.lines} if before else {}
-    lines = tuple(_carried(places.get(x.id, ()), x, was, new.language) for x in new.lines)
+    parts = {span: part for line in old.lines for span, part in _parts(line).items()}
+    lines = tuple(
+        _carried(places[x.id], x, was, new.language)
+        if x.id in places
+        else _told_again(x, parts.get(_to_the_millisecond(x.span)))
+        for x in new.lines
+    )
     twins = same_speakers(old, new)
     known = {speaker.id: speaker for speaker in before.cast} if before else {}
     cast = tuple(
@@ -52,6 +62,8 @@ def lost_edits(old: Script, new: Script, before: Script) -> tuple[Line, ...]:
     ``before`` is ``old`` as the machine wrote it.
     """
     kept = {line.id for lines in _places(old, new).values() for line in lines}
+    spans = {_to_the_millisecond(line.span) for line in new.lines}
+    kept |= {line.id for line in old.lines if (parts := _parts(line)) and parts.keys() <= spans}
     was = {line.id: line.text for line in before.lines}
     return tuple(
         line
@@ -109,8 +121,6 @@ def _close(one: Line, other: Line) -> bool:
 
 
 def _carried(own: Sequence[Line], new: Line, was: Mapping[str, Line], language: str) -> Line:
-    if not own:
-        return new
     if len(own) > 1:
         return _joined(own, new, was, language)
     (old,) = own
@@ -142,13 +152,53 @@ def _joined(own: Sequence[Line], new: Line, was: Mapping[str, Line], language: s
             text = _joint(tag).join(part.text.strip() for part in told)
             translations[tag] = Translation(text, "given", note=note)
     extra: dict[str, Any] = {key: value for x in own for key, value in x.extra.items()}
-    return replace(
+    made = replace(
         new,
         text=_joint(language).join(texts) if edited else new.text,
         translations=translations,
         notes=tuple(dict.fromkeys(note for x in (new, *own) for note in x.notes)),
         extra={**new.extra, **extra},
     )
+    kept = [part for x in own for part in (list(_parts(x).values()) or [_part_of(x, was)])]
+    said = {tag: x.text for tag, x in made.translations.items()}
+    joined = {"text": made.text, "said": said, "parts": kept}
+    return replace(made, extra={**made.extra, JOINED: joined})
+
+
+def _part_of(line: Line, was: Mapping[str, Line]) -> dict[str, Any]:
+    """What a person wrote into a line, to be kept while it is a part of another one."""
+    changed = line.id not in was or was[line.id].text != line.text
+    given = {tag: asdict(x) for tag, x in line.translations.items() if _is_given(x)}
+    start, end = (round(float(time), 3) for time in (line.span.start, line.span.end))
+    part = {"start": start, "end": end, "translations": given}
+    return {**part, "text": line.text} if changed else part
+
+
+def _parts(line: Line) -> dict[Span, dict[str, Any]]:
+    """What the parts of a joined line were, by time; nothing when it was worded anew since."""
+    joined: Any = line.extra.get(JOINED)
+    try:
+        said = {tag: line.translations[tag].text for tag in joined["said"]}
+        if joined["text"] != line.text or joined["said"] != said:
+            return {}
+        return {Span.of(str(x["start"]), str(x["end"])): x for x in joined["parts"]}
+    except (TypeError, KeyError, ValueError):  # none, or a person's own field of that name
+        return {}
+
+
+def _to_the_millisecond(span: Span) -> Span:
+    return Span(to_milliseconds(span.start), to_milliseconds(span.end))
+
+
+def _told_again(new: Line, part: Mapping[str, Any] | None) -> Line:
+    """``new`` with what a person had written into it before it became a part of another line."""
+    if part is None:
+        return new
+    given = {
+        tag: Translation(**{**x, "alternatives": tuple(x["alternatives"])})
+        for tag, x in part["translations"].items()
+    }
+    return replace(new, text=part.get("text", new.text), translations={**new.translations, **given})
 
 
 def _joint(language: str) -> str:
