@@ -392,7 +392,7 @@ def _subject(
         root = Path(project) if project is not None else None
         return work.subject_of_video(Path(target), Path(reference), language, root)
     found = Project.find(Path(target), Path(project) if project else None)
-    if not found.script_path.exists():
+    if not found.state.outputs:
         raise InputError(
             f"What is {target} a dub of?",
             hint="Name the original: polydub evaluate DUB --reference ORIGINAL",

@@ -80,6 +80,13 @@ def test_unknown_ids_are_told_with_those_there_are(wrong: PinRequest) -> None:
     assert caught.value.code == "DUB-E108" and "It has" in caught.value.hint
 
 
+def test_a_line_cannot_be_given_to_two_speakers() -> None:
+    first = FILM.lines[0].id
+    with pytest.raises(InputError, match="somebody new") as caught:
+        requested(FILM, PinRequest(split=(first,), lines={first: "S2"}), Pins())
+    assert caught.value.code == "DUB-E108"
+
+
 TURNS = (
     Turn(Span.of(0, 10), "Anna"),
     Turn(Span.of(8, 14), "Bob"),

@@ -34,7 +34,7 @@ def open_media(path: Path) -> InputContainer:
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(
-            f"{path} {kind}.", hint="Check the path: polydub needs a video file.", code="DUB-E101"
+            f"{path} {kind}.", hint="Check the path: a film or a sound is wanted.", code="DUB-E101"
         )
     try:
         return av.open(str(path), "r", metadata_errors="replace")

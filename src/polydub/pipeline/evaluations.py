@@ -10,6 +10,7 @@ from shlex import quote
 from polydub.errors import InputError, ProjectError
 from polydub.evaluate.evaluation import Evaluation, evaluation_json
 from polydub.evaluate.evaluation_html import render_evaluation
+from polydub.media.probe import probe
 from polydub.model import Script
 from polydub.model.language import parse_language
 from polydub.pipeline import graph
@@ -114,6 +115,7 @@ def evaluate_subject(
     ``background`` a sound file with all of the original but its voices; ``output`` a folder for
     ``evaluation.html`` and ``evaluation.json``.
     """
+    probe(subject.dub)  # before minutes are spent on the original
     analysis = graph.analyse(run, probe_source(run))
     script = analysis.script
     if subject.language in run.options.translations:

@@ -87,8 +87,16 @@ class Pinned:
 def requested(script: Script, request: PinRequest, known: Pins) -> Pinned:
     """The new pins of ``request``; ``known`` are those in force, whose handles are used again.
 
-    Raises ``InputError`` DUB-E108 for an id that the script does not have.
+    Raises ``InputError`` DUB-E108 for an id that the script does not have, and for a line that is
+    given to two speakers.
     """
+    if both := [line for line in request.split if line in request.lines]:
+        raise InputError(
+            f"{both[0]} cannot be said by somebody new (--split) and by "
+            f"{request.lines[both[0]]} (--line).",
+            hint="Give one of the two.",
+            code="DUB-E108",
+        )
     if request.speakers is not None and request.speakers < 1:
         raise InputError("--speakers must be 1 or more.", code="DUB-E108")
     script_ids = _Ids(script)

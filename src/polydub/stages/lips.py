@@ -27,7 +27,7 @@ STAGE = "lips"
 OFF_SCREEN = "the speaker is not on screen: no mouth to move"
 NARRATION = "narration: no mouth to move"
 SINGING = "singing: the original mouth stays"
-NO_TAKE = "the line has no take: the original mouth stays"
+NO_TAKE = "nothing is said in its place: the original mouth stays"
 UNLINKED = "the speaker is not linked to a face"
 NO_TRACK = "the speaker's face is not visible during the line"
 
