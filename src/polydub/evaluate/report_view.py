@@ -142,7 +142,10 @@ def tiles(report: Report) -> tuple[Tile, ...]:
     shown.append(Tile(str(passed), "passed through", "original kept", "fair" if passed else "good"))
     if report.timings and report.duration_s > 0:
         pace = sum(timing.seconds for timing in report.timings) / report.duration_s
-        shown.append(Tile(f"{pace:.1f} s", "per second of video", "time to make it"))
+        cached = sum(timing.cached for timing in report.timings)
+        units = sum(timing.units for timing in report.timings)
+        made = f"this run: {cached / units:.0%} reused" if cached else "time to make it"
+        shown.append(Tile(f"{pace:.1f} s", "per second of video", made))
     return tuple(shown)
 
 
