@@ -20,6 +20,7 @@ from polydub.media.loudness import integrated_loudness
 from polydub.media.probe import probe
 from polydub.pipeline import graph
 from polydub.pipeline.events import STAGES, Event
+from polydub.pipeline.plan import CAST_S
 from tests.films import Beat, write_film
 
 
@@ -394,6 +395,7 @@ def test_a_dry_run_writes_nothing_and_knows_what_is_done(film: Path) -> None:
     assert not any(step.cached for step in steps.values())
     assert steps["shots"].languages == () and steps["speak"].languages == ("es",)
     assert steps["speak"].seconds_estimate > 0
+    assert steps["cast"].seconds_estimate == 2 * CAST_S  # whoever they are, however long it is
     result = api.dub(film, options())
     before = files_under(film.parent)
     assert all(step.cached for step in api.plan(film, options()))
@@ -402,12 +404,15 @@ def test_a_dry_run_writes_nothing_and_knows_what_is_done(film: Path) -> None:
     text = path.read_text()
     path.write_text(text.replace('"es word', '"hola word', 1))
     left = {step.stage for step in api.plan_render(result.project) if not step.cached}
-    assert left == {"cast", "cues", "speak", "mix", "lips", "master", "report"}
+    assert left == {"cues", "speak", "mix", "lips", "master", "report"}  # the voices stay
     path.write_text(text)
     two = api.plan_render(result.project, {"targets": ("es", "zh")})
     assert {step.stage: step.languages for step in two if not step.cached} == dict.fromkeys(
         ("translate", "cast", "cues", "speak", "mix", "lips", "master", "report"), ("zh",)
     )
+    (cast,) = [step for step in two if step.stage == "cast"]
+    speaking = {line["speaker"] for line in json.loads(text)["lines"]}
+    assert cast.seconds_estimate == len(speaking) * CAST_S
     more = api.plan(film, options(speakers=3))
     assert [step.stage for step in more if step.cached] == [
         *("probe", "separate", "shots", "faces", "transcribe")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ COST: dict[str, tuple[tuple[str, ...], float]] = {
     "diarize": (("voiceprint",), 0.5),
     "attribute": (("active-speaker",), 0.1),
     "translate": (("translate",), 2.0),
-    "cast": (("speak", "convert", "voiceprint", "recognize"), 2.0),
+    "cast": (("speak", "convert", "voiceprint", "recognize"), 0.0),
     "cues": (("convert",), 0.3),
     "speak": (("speak", "convert", "recognize"), 2.5),
     "mix": ((), 0.1),
@@ -35,7 +35,14 @@ COST: dict[str, tuple[tuple[str, ...], float]] = {
     "report": (("recognize", "voiceprint"), 1.0),
 }
 """Engine kinds and seconds of work per second of film of each stage (two cores, 1080p, measured on
-film clips of 5-9 s by ``benchmarks/film_clips.py``; a rough guide, not a promise)."""
+film clips of 5-9 s by ``benchmarks/film_clips.py``; a rough guide, not a promise). Casting costs
+:data:`CAST_S` per speaker instead."""
+
+CAST_S = 30.0
+"""Seconds of work to find a voice for one speaker, however long the film is."""
+
+USUAL_CAST = 2
+"""Speakers of a film of which nothing is known yet, for the estimate."""
 
 PER_TARGET = ("translate", "cast", "cues", "speak", "mix", "lips", "master", "report")
 
@@ -97,7 +104,12 @@ def planned_steps(
                 ", ".join(dict.fromkeys([*_given_files(run, stage), *names])),
                 open_languages or languages,
                 cached=not share,
-                seconds_estimate=round(cost * float(source.duration) * work, 1),
+                seconds_estimate=round(
+                    left.casting(open_languages)
+                    if stage == "cast"
+                    else cost * float(source.duration) * work,
+                    1,
+                ),
             )
         )
     return tuple(steps)
@@ -160,11 +172,30 @@ class _WorkLeft:
         if stage == "translate" and options.engine("translate", language) != "given":
             done = {line.id for line in script.lines if _is_translated(line, language)}
             return len(done) < len(script.lines)
+        if stage == "cast" and not self._without_voice(language):
+            return False
         finished = project.state.finished.get(language)
         return not (
             finished == request_key(script, language, options.of_dub())
             and is_untouched(project, self._outputs[language])
         )
+
+    def casting(self, languages: Sequence[str]) -> float:
+        """Seconds of work for the voices that are not found yet."""
+        wanted = (self._without_voice(tag) for tag in languages)
+        return CAST_S * sum(USUAL_CAST if names is None else len(names) for names in wanted)
+
+    def _without_voice(self, language: str) -> list[str] | None:
+        """Speakers who say something and have no voice of the engine; ``None``: not known yet."""
+        script, engine = self._script, self._run.options.engine("speak", language)
+        if script is None or any(self.of_film(name) for name in UPSTREAM):
+            return None
+        return [
+            x.id
+            for x in script.cast
+            if script.lines_of(x.id)
+            and (language not in x.voices or x.voices[language].engine != engine)
+        ]
 
     def _made_alike(self, stage: str) -> bool:
         now, before = self._run.options, self._before
