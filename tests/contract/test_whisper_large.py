@@ -139,6 +139,7 @@ def test_words_have_times_and_a_language(engine: FasterWhisper) -> None:
     assert all(word.span.duration >= 0 and 0 <= word.probability <= 1 for word in heard.words)
 
 
+@pytest.mark.slow
 def test_it_hears_a_hundred_languages(engine: FasterWhisper) -> None:
     """Cantonese is the one that large-v3 added."""
     audio = Waveform(murmur(1.0), RATE)

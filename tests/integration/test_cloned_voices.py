@@ -74,6 +74,7 @@ def options(pace: Pace) -> api.DubOptions:
     return api.DubOptions(targets=("es",), engines=engines, lips=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", ["speed", "seconds", "none"])
 def test_everybody_speaks_in_his_own_voice(tmp_path: Path, pace: Pace) -> None:
     engine = parrot(pace)

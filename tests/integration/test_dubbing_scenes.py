@@ -184,6 +184,7 @@ def in_chinese(self: FakeTranslator, request: TranslationRequest) -> dict[str, s
     return {line.id: "今天天气很好。" for line in request.lines}
 
 
+@pytest.mark.slow
 def test_funcineforge_dubs_a_film_with_small_random_weights(
     film: Path, options: api.DubOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

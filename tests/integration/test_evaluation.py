@@ -50,6 +50,7 @@ def test_a_project_is_scored_on_its_axes(dubbed: tuple[Path, api.DubResult]) -> 
     assert result.page.is_relative_to(made.project)
 
 
+@pytest.mark.slow
 def test_a_second_time_nothing_is_looked_at_again(dubbed: tuple[Path, api.DubResult]) -> None:
     _, made = dubbed
     first = api.evaluate_dub(made.project)
@@ -76,6 +77,7 @@ def test_another_tools_dub_needs_its_original_only(
     assert all(not line.wanted for line in result.evaluation.lines)
 
 
+@pytest.mark.slow
 def test_with_a_project_as_reference_the_texts_are_known(
     dubbed: tuple[Path, api.DubResult], tmp_path: Path
 ) -> None:
@@ -86,6 +88,7 @@ def test_with_a_project_as_reference_the_texts_are_known(
     assert "wer" in result.evaluation.summary and "rtf" not in result.evaluation.summary
 
 
+@pytest.mark.slow
 def test_a_dub_in_the_same_language_is_compared_with_the_original(
     dubbed: tuple[Path, api.DubResult], tmp_path: Path
 ) -> None:
@@ -99,6 +102,7 @@ def test_a_dub_in_the_same_language_is_compared_with_the_original(
     assert summary["outside_psnr"].mean == 80 and summary["similarity"].worst > 0.99
 
 
+@pytest.mark.slow
 def test_what_is_heard_is_compared_with_a_reference(
     dubbed: tuple[Path, api.DubResult], tmp_path: Path
 ) -> None:
@@ -115,6 +119,7 @@ def test_what_is_heard_is_compared_with_a_reference(
     assert found["chrf"].mean > 90 and "bleu" in found
 
 
+@pytest.mark.slow
 def test_the_gate_decides_the_exit_code(
     dubbed: tuple[Path, api.DubResult], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +153,7 @@ def test_what_cannot_be_evaluated_says_why(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere.polydub").exists()
 
 
+@pytest.mark.slow
 def test_lines_that_a_gate_stops_are_said_again_and_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +173,7 @@ def test_lines_that_a_gate_stops_are_said_again_and_reported(
         api.render(project, {"gate": "lip_sync>=0.2"})
 
 
+@pytest.mark.slow
 def test_a_line_that_a_gate_stops_may_be_said_in_other_words(tmp_path: Path) -> None:
     """The fake recogniser hears "word1" in every take: a wording of that word has no errors."""
     film = write_film(tmp_path / "talk.mp4")

@@ -135,6 +135,7 @@ def test_a_folder_of_annotated_films_is_a_suite(clips: Path) -> None:
     assert "annotations.jsonl" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_a_suite_is_dubbed_scored_and_kept_though_a_film_is_broken(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_suite_is_dubbed_scored_and_kept_though_a_film_is_broken(
     assert {x["verdict"] for x in values} == {"same"}
 
 
+@pytest.mark.slow
 def test_a_corpus_is_spoken_anew_in_the_words_that_it_comes_with(tmp_path: Path) -> None:
     """GRID's shape without alignments: when the sentence is said is found out by listening."""
     (tmp_path / "grid" / "s1").mkdir(parents=True)
