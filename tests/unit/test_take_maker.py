@@ -259,3 +259,14 @@ def test_a_line_that_is_not_understood_is_said_with_ever_less_of_the_melody(
     assert least == pytest.approx(0.3 * usual, rel=0.1)
     assert len(spoken.takes) == 6 and all("contour" in scores for scores in spoken.takes)
     assert spoken.melody is not None and abs(spoken.melody) < 0.5  # a tone has none
+
+
+@pytest.mark.parametrize(("language", "shares"), [("es", (0.6, 0.3, 0.0)), ("zh", (0.0,))])
+def test_only_what_another_melody_changes_is_said_with_one(
+    maker: TakeMaker, language: str, shares: tuple[float, ...]
+) -> None:
+    """A tone language keeps its tones whatever the share, and a voice that is told none its own."""
+    assert TakeMaker(maker._run, language, {}, Profiles({}, {}, "k"))._manners() == ()
+    registry.register("speak", "fake", Singer)
+    run = Run(maker._run.project, maker._run.options, Engines(maker._run.options))
+    assert TakeMaker(run, language, {}, Profiles({}, {}, "k"))._manners() == shares

@@ -34,6 +34,7 @@ from polydub.model import (
     Waveform,
 )
 from polydub.model.cues import LineCues
+from polydub.model.language import primary
 from polydub.pipeline.analysis import VERSION
 from polydub.pipeline.casting import Profiles, spoken_text
 from polydub.pipeline.cloning import MANNER_S, part_of_dialogue, reference_key
@@ -44,6 +45,7 @@ from polydub.pipeline.scoring import take_scores
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
 from polydub.stages.best_take import TakeOptions, best_take, wants_another
+from polydub.stages.deliver import TONAL
 from polydub.stages.fit import (
     Fit,
     FitOptions,
@@ -421,17 +423,26 @@ class TakeMaker:
         """``(voice, more rate, manner)`` of one take after the other.
 
         Said like the original, then with ever less of its melody, then a touch faster, then not
-        converted. The 8-bit model answers small changes with quite different
-        takes, so a take that came out garbled is often clear the next time.
+        converted. The 8-bit model answers small changes with quite different takes, so a take that
+        came out garbled is often clear the next time.
         """
         choice = self._choice(line)
         yield choice, 0.0, 1.0
         if line.id in self._cues:
-            yield from ((choice, 0.0, manner) for manner in MANNERS)
+            yield from ((choice, 0.0, manner) for manner in self._manners())
         yield from ((choice, faster, 1.0) for faster in (0.03, 0.06))
         if not choice.is_neutral:
             yield choice.neutral(), 0.0, 1.0
         yield from ((choice, faster, 1.0) for faster in (-0.03, 0.09, -0.06, 0.12))
+
+    def _manners(self) -> tuple[float, ...]:
+        """Shares of the melody that make other takes: all or nothing in a tone language.
+
+        A voice that is cloned, or whose engine is told no melody, has its own in any case.
+        """
+        if self._speaks.clones or not isinstance(self._run.engines.get("speak"), Performer):
+            return ()
+        return (0.0,) if primary(self._language) in TONAL else MANNERS
 
     def _one_take(
         self,
