@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -205,7 +204,7 @@ def test_tiles(report: Report) -> None:
     assert tiles["passed through"].value == "1"
     assert tiles["per second of video"].value == "2.0 s"
     assert tiles["per second of video"].detail == "this run: 33% reused"
-    fresh = replace(report, timings=(StageTiming("speak", 10.0, 800.0, 3),))
+    fresh = dataclasses.replace(report, timings=(StageTiming("speak", 10.0, 800.0, 3),))
     assert report_view.tiles(fresh)[-1].detail == "time to make it"
     assert "character errors" not in tiles
 

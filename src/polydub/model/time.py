@@ -89,6 +89,10 @@ class Span:
         """``by`` seconds longer on both sides; the start is kept at or above zero."""
         return Span(max(Fraction(0), self.start - by), self.end + by)
 
+    def whole_milliseconds(self) -> Span:
+        """Both ends rounded: finer times are noise, and hard to edit."""
+        return Span(to_milliseconds(self.start), to_milliseconds(self.end))
+
     def samples(self, rate: int) -> slice:
         """Sample indices of the span at ``rate`` Hz, both ends rounded to the nearest sample."""
         return slice(round(self.start * rate), round(self.end * rate))

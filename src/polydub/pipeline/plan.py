@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polydub.media.probe import probe_film
-from polydub.model import Line, Source
+from polydub.model import Line, Script, Source
 from polydub.pipeline import checks
 from polydub.pipeline.given import read_given
 from polydub.pipeline.hearing import HEARING
@@ -166,8 +166,8 @@ class _WorkLeft:
 
     def of_language(self, stage: str, language: str) -> bool:
         """Whether a stage has work for ``language``; parts of it may be there all the same."""
-        script, project, options = self._script, self._run.project, self._run.options
-        if script is None or any(self.of_film(name) for name in UPSTREAM):
+        script, project, options = self._settled(), self._run.project, self._run.options
+        if script is None:
             return True
         if stage == "translate" and options.engine("translate", language) != "given":
             done = {line.id for line in script.lines if _is_translated(line, language)}
@@ -187,8 +187,8 @@ class _WorkLeft:
 
     def _without_voice(self, language: str) -> list[str] | None:
         """Speakers who say something and have no voice of the engine; ``None``: not known yet."""
-        script, engine = self._script, self._run.options.engine("speak", language)
-        if script is None or any(self.of_film(name) for name in UPSTREAM):
+        script, engine = self._settled(), self._run.options.engine("speak", language)
+        if script is None:
             return None
         return [
             x.id
@@ -196,6 +196,10 @@ class _WorkLeft:
             if script.lines_of(x.id)
             and (language not in x.voices or x.voices[language].engine != engine)
         ]
+
+    def _settled(self) -> Script | None:
+        """The script, when no stage before it has work left."""
+        return None if any(self.of_film(name) for name in UPSTREAM) else self._script
 
     def _made_alike(self, stage: str) -> bool:
         now, before = self._run.options, self._before

@@ -40,10 +40,7 @@ def build_report(
             scores: dict[str, float] = {}
             heard, voice = "", None
             if item is not None:
-                made = (item.take, item.placement, item.folder.name)
-                scores, heard = take_scores(run, line, made, profiles, language)
-                if item.melody is not None:
-                    scores["contour"] = item.melody
+                scores, heard = take_scores(run, line, item.made, profiles, language)
                 voice = item.take.voice
             scores = {**scores, **other_scores.get(line.id, {})}
             placement = item.placement if item else None

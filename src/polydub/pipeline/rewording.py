@@ -116,8 +116,7 @@ class _Trial:
         return all(not made.placement.span.overlap(span) for span in own)
 
     def _scores(self, line: Line, said: Spoken) -> Scores:
-        made = (said.take, said.placement, said.folder.name)
-        return take_scores(self.run, line, made, self.profiles, self.language)[0]
+        return take_scores(self.run, line, said.made, self.profiles, self.language)[0]
 
     def _tell(self, line: Line, kind: DecisionKind, reason: str) -> None:
         self.run.decide(Decision("speak", line.id, kind, reason, line.span))

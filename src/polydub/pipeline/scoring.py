@@ -8,21 +8,23 @@ from polydub.pipeline.casting import Profiles, spoken_text
 from polydub.pipeline.listening import listen_to
 from polydub.pipeline.run import Run
 
+Made = tuple[Take, Placement, str, float | None]
+"""A take, where it lies, what identifies its sound, and how far it follows the melody if known."""
+
 
 def take_scores(
-    run: Run, line: Line, made: tuple[Take, Placement, str], profiles: Profiles, language: str
+    run: Run, line: Line, made: Made, profiles: Profiles, language: str
 ) -> tuple[dict[str, float], str]:
-    """``(scores, text that the recogniser heard)`` of a take of ``line``.
-
-    ``made`` is the take, where it lies, and what identifies its sound.
-    """
-    take, placement, key = made
+    """``(scores, text that the recogniser heard)`` of a take of ``line``."""
+    take, placement, key, melody = made
     heard = listen_to(run, key, take.audio, language)
     scores = _voice_scores(heard.voiceprint, line.speaker, profiles)
     text = spoken_text(line, language)
     scores[round_trip_metric(language)] = heard.error(text, language)
     scores["overlap"] = overlap_share(placement.span, line.span)
     scores["speed"] = round(placement.speed, 3)
+    if melody is not None:
+        scores["contour"] = melody
     return scores, heard.text
 
 

@@ -17,12 +17,10 @@ from polydub.model import (
     Person,
     Script,
     Source,
-    Span,
     Speaker,
     Transcript,
     Turn,
     Waveform,
-    to_milliseconds,
 )
 from polydub.pipeline.analysis import VERSION, Sound
 from polydub.pipeline.analysis import Picture as Seen
@@ -89,7 +87,7 @@ def build_script(
         lines=tuple(_in_milliseconds(line) for line in attribution.lines),
         people=attribution.people or seen.people,
         wordless=tuple(
-            Turn(_whole(turn.span), turn.voice)
+            Turn(turn.span.whole_milliseconds(), turn.voice)
             for turn in wordless_turns(attribution.turns, attribution.lines)
         ),
     )
@@ -108,17 +106,12 @@ def _voice_evidence(heard: Heard, voices: Diarization) -> VoiceEvidence | None:
     )
 
 
-def _whole(span: Span) -> Span:
-    """The span with both ends on whole milliseconds: finer times are noise and hard to edit."""
-    return Span(to_milliseconds(span.start), to_milliseconds(span.end))
-
-
 def _in_milliseconds(line: Line) -> Line:
     words = tuple(
-        replace(word, span=_whole(word.span), probability=round(word.probability, 3))
+        replace(word, span=word.span.whole_milliseconds(), probability=round(word.probability, 3))
         for word in line.words
     )
-    return replace(line, span=_whole(line.span), words=words)
+    return replace(line, span=line.span.whole_milliseconds(), words=words)
 
 
 def _find_references(
@@ -151,7 +144,7 @@ def _with_references(
     cast = []
     for speaker in attribution.cast:
         own = found.get(speaker.id, ())
-        spans = tuple(_whole(reference.span) for reference in own)
+        spans = tuple(reference.span.whole_milliseconds() for reference in own)
         words = [w for x in attribution.lines if x.speaker == speaker.id for w in x.words]
         heard = speaker_attributes(audio, spans, words=words, language=language)
         sure = heard.gender.confidence >= SURE_OF_GENDER

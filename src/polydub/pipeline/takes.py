@@ -41,7 +41,7 @@ from polydub.pipeline.cloning import MANNER_S, part_of_dialogue, reference_key
 from polydub.pipeline.cueing import delivery_version, wanted_loudness, wanted_melody
 from polydub.pipeline.evaluating_voice import cues_of
 from polydub.pipeline.run import Run, StageProgress
-from polydub.pipeline.scoring import take_scores
+from polydub.pipeline.scoring import Made, take_scores
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
 from polydub.stages.best_take import TakeOptions, best_take, wants_another
@@ -87,6 +87,11 @@ class Spoken:
     folder: Path
     takes: tuple[dict[str, float], ...] = ()
     melody: float | None = None
+
+    @property
+    def made(self) -> Made:
+        """What it is scored by."""
+        return self.take, self.placement, self.folder.name, self.melody
 
 
 SLACK = Fraction(6, 100)
@@ -400,24 +405,25 @@ class TakeMaker:
                     raise
                 break  # the takes so far stand
             made.append(spoken)
-            score, text = self._scores(line, spoken)
+            score, text = take_scores(self._run, line, spoken.made, self._profiles, self._language)
             scores.append(score)
             heard.append(normalise(text))
         best = made[best_take(scores, options)]
         return replace(best, takes=tuple(scores) if len(scores) > 1 else ())
 
-    def _scores(self, line: Line, spoken: Spoken) -> tuple[dict[str, float], str]:
-        made = (spoken.take, spoken.placement, spoken.folder.name)
-        scores, heard = take_scores(self._run, line, made, self._profiles, self._language)
-        return scores if spoken.melody is None else {**scores, "contour": spoken.melody}, heard
-
-    def _melody_of(self, line: Line, audio: Waveform) -> float | None:
+    def _melody_of(self, line: Line, audio: Waveform, key: str) -> float | None:
         """How far the pitch of a take follows that of its line, ``None`` when one is unknown."""
         original = self._cues.get(line.id)
         if original is None or audio.duration < LEAST_VOICED_S or not audio.samples.any():
             return None
-        contour = contour_correlation(original, cues_of(audio))
-        return None if contour is None else round(contour, 4)
+
+        def make(work: Path) -> None:
+            contour = contour_correlation(original, cues_of(audio))
+            save(work / "contour.json", None if contour is None else round(contour, 4))
+
+        folder, _ = self._run.ensure("contour", VERSION, key, *self._told[line.id], make=make)
+        found: float | None = load(folder / "contour.json", float | None)
+        return found
 
     def _attempts(self, line: Line) -> Iterator[tuple[VoiceChoice, float, float]]:
         """``(voice, more rate, manner)`` of one take after the other.
@@ -469,7 +475,8 @@ class TakeMaker:
         take = Take(line.id, audio, speech.phones, choice, speed=round(speed, 2))
         natural *= Fraction(self._bias.get(self._text_of(line), 1.0)).limit_denominator(1000)
         placed = place(fit, audio.duration, natural)
-        return Spoken(take, placed, folder, melody=self._melody_of(line, audio))
+        melody = self._melody_of(line, audio, folder.name)
+        return Spoken(take, placed, folder, melody=melody)
 
     def _voiced(
         self, line: Line, speech: Speech, choice: VoiceChoice, cues: LineCues | None

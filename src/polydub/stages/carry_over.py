@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 from typing import Any
 
-from polydub.model import Line, Script, Span, Speaker, Translation, Turn, to_milliseconds
+from polydub.model import Line, Script, Span, Speaker, Translation, Turn
 from polydub.model.language import is_spaced
 from polydub.stages.joint_turns import shared_time
 
@@ -44,7 +44,7 @@ def carry_over(old: Script, new: Script, *, before: Script | None = None) -> Scr
     lines = tuple(
         _carried(places[x.id], x, was, new.language)
         if x.id in places
-        else _told_again(x, parts.get(_to_the_millisecond(x.span)))
+        else _told_again(x, parts.get(x.span.whole_milliseconds()))
         for x in new.lines
     )
     twins = same_speakers(old, new)
@@ -62,7 +62,7 @@ def lost_edits(old: Script, new: Script, before: Script) -> tuple[Line, ...]:
     ``before`` is ``old`` as the machine wrote it.
     """
     kept = {line.id for lines in _places(old, new).values() for line in lines}
-    spans = {_to_the_millisecond(line.span) for line in new.lines}
+    spans = {line.span.whole_milliseconds() for line in new.lines}
     kept |= {line.id for line in old.lines if (parts := _parts(line)) and parts.keys() <= spans}
     was = {line.id: line.text for line in before.lines}
     return tuple(
@@ -184,10 +184,6 @@ def _parts(line: Line) -> dict[Span, dict[str, Any]]:
         return {Span.of(str(x["start"]), str(x["end"])): x for x in joined["parts"]}
     except (TypeError, KeyError, ValueError):  # none, or a person's own field of that name
         return {}
-
-
-def _to_the_millisecond(span: Span) -> Span:
-    return Span(to_milliseconds(span.start), to_milliseconds(span.end))
 
 
 def _told_again(new: Line, part: Mapping[str, Any] | None) -> Line:

@@ -14,6 +14,7 @@ from itertools import accumulate, pairwise
 
 from polydub.model import Line, Phone, Span, Word
 from polydub.stages.lines import ends_sentence
+from polydub.stages.wording import cheapest_path
 
 VOWELS = frozenset("aeiouy")
 
@@ -73,28 +74,14 @@ def _near_lines(
 
 def _settled(run: Near, options: FollowOptions) -> list[Line]:
     """The line of each word of a run."""
-    costs = [[_outside(run[0][0], line) for line in run[0][1]]]
-    back: list[list[int]] = []
-    for (before, old), (word, near) in pairwise(run):
-        step, broken = [], _broken(before, word, options)
-        for line in near:
-            ways = [
-                cost + (broken if other.id != line.id else 0.0)
-                for cost, other in zip(costs[-1], old, strict=True)
-            ]
-            step.append(min(range(len(ways)), key=ways.__getitem__))
-        back.append(step)
-        costs.append(
-            [
-                costs[-1][at] + (broken if old[at].id != line.id else 0.0) + _outside(word, line)
-                for at, line in zip(step, near, strict=True)
-            ]
-        )
-    at = min(range(len(costs[-1])), key=costs[-1].__getitem__)
-    path = [at]
-    for step in reversed(back):
-        path.append(at := step[at])
-    return [near[at] for (_, near), at in zip(run, reversed(path), strict=True)]
+    broken = [_broken(before, word, options) for (before, _), (word, _) in pairwise(run)]
+
+    def change(step: int, one: int, other: int) -> float:
+        same = run[step][1][one].id == run[step + 1][1][other].id
+        return 0.0 if same else broken[step]
+
+    path = cheapest_path([[_outside(word, x) for x in near] for word, near in run], change)
+    return [near[at] for (_, near), at in zip(run, path, strict=True)]
 
 
 def _outside(word: Word, line: Line) -> float:
