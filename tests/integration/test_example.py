@@ -113,6 +113,7 @@ def test_after_an_edit_only_that_line_is_made_again(result: api.DubResult) -> No
     }
     assert 1 <= len(new["pieces"]) < len(before["pieces"])  # most of the picture is not encoded
     assert 1 <= len(new["take"]) <= 4  # attempts at one line
+    assert len(new["contour"]) <= len(new["take"])  # no other line's melody is measured again
     assert 1 <= len(new["lips"]) <= 2  # its own span and the one that it touches
     changed = read_script(path).lines[1].translations["es"]
     assert changed.text == "Lo siento, mi tren se paró otra vez."

@@ -439,7 +439,7 @@ class TakeMaker:
         yield from ((choice, faster, 1.0) for faster in (0.03, 0.06))
         if not choice.is_neutral:
             yield choice.neutral(), 0.0, 1.0
-        yield from ((choice, faster, 1.0) for faster in (-0.03, 0.09, -0.06, 0.12))
+        yield from ((choice, faster, 1.0) for faster in (-0.03, 0.09, -0.06, 0.12, -0.09))
 
     def _manners(self) -> tuple[float, ...]:
         """Shares of the melody that make other takes: all or nothing in a tone language.
