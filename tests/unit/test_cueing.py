@@ -26,6 +26,7 @@ from polydub.pipeline.cueing import (
 from polydub.pipeline.options import DubOptions
 from polydub.pipeline.run import Engines, Run
 from polydub.project.folder import Project
+from polydub.stages.cues import Usual, take_cues
 
 
 class Listening(FakeConverter):
@@ -117,6 +118,19 @@ def test_the_melody_is_told_before_the_line_is_said(film: tuple[Run, Analysis]) 
     assert np.nanstd(told.pitch) < 0.5 * np.std(track.hz)  # as even as the original
     mute = Foreseen(1.2, phones("1.2"), PitchTrack(STEP, np.zeros(241)))
     assert wanted_melody(cues, mute, language="es", text="uno dos") is None
+
+
+def test_a_foreseen_comma_is_a_pause_of_the_original() -> None:
+    """High before its pause and low after: so is the take, whose pause is short and earlier."""
+    voice, track = sung(lambda t: np.where(t < 1.75, 180.0, 120.0), 3.0, silences=((1.6, 1.9),))
+    cues = take_cues("L1", voice, track, Usual())
+    assert len(cues.phrases) == 2
+    _, even = sung(lambda t: 150 + 5 * np.sin(9 * t), 3.0)
+    spans = ((0.0, 1.2), (1.2, 1.35), (1.35, 3.0))
+    said = tuple(Phone(symbol, Span.of(*span)) for symbol, span in zip("a a", spans, strict=True))
+    told = wanted_melody(cues, Foreseen(3.0, said, even), language="es", text="uno, dos")
+    assert told is not None
+    assert np.nanmin(told.pitch[20:110]) > 1.2 * np.nanmax(told.pitch[150:280])
 
 
 def test_loudness_follows_the_original_and_leaves_pitch(film: tuple[Run, Analysis]) -> None:

@@ -42,6 +42,8 @@ def test_spoken_language(tag: str, language: str | None) -> None:
         ("it’s 😀 fine\u200b", "it's fine"),
         ("cafe\u0301", "café"),
         ("well--no", "well — no"),
+        ("en Texas,¿qué?¡No!", "en Texas, qué? No!"),
+        ("à 3:45, 1,5 km", "à 3:45, 1,5 km"),
         ("😀", ""),
     ],
 )

@@ -126,6 +126,8 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFC", text).translate(_SPELLED)
     text = re.sub(r"\.{2,}", "…", text)
     text = re.sub(r"\s-{1,2}\s|--", " — ", text)
+    # a mark that touches the next word ("Texas,¿qué") makes hardly a pause
+    text = re.sub(r"([,;:!?…])(?=[¿¡A-Za-zÀ-ɏ])", r"\1 ", text)
     kept = (" " if unicodedata.category(c) in {"Cc", "So", "Sk", "Cs", "Co"} else c for c in text)
     return re.sub(r"\s+", " ", "".join(kept)).strip()
 
