@@ -38,6 +38,9 @@ from polydub.stages.cast import VoiceProfile
 from polydub.stages.shape import Shift
 
 SIZE = 4
+SPREAD = 0.5
+"""What one unit of a shift changes in a timbre."""
+
 RATE = 16_000
 TEXT = "una frase que dice algo"
 VOICES = {"near": np.array([1.0, 1, 0, 0]), "far": np.array([0.0, 1, 1, 0])}
@@ -55,10 +58,10 @@ class Probe:
         self.start = start
 
     def say(self, shift: Shift) -> Waveform:
-        return sound(self.start + shift)
+        return sound(self.start + SPREAD * shift)
 
     def slope(self, weights: Samples) -> Shift:
-        return np.asarray(weights.reshape(-1, SIZE).sum(0), np.float32)
+        return np.asarray(SPREAD * weights.reshape(-1, SIZE).sum(0), np.float32)
 
 
 def sound(timbre: np.ndarray) -> Waveform:
@@ -73,7 +76,7 @@ class Plain:
     def timbre(self, style: str) -> np.ndarray:
         name, _, moved = style.partition(":")
         shift = np.array([float(x) for x in moved.split(",")]) if moved else np.zeros(SIZE)
-        return VOICES[name] + shift
+        return VOICES[name] + SPREAD * shift
 
     def speak(self, request: SpeechRequest) -> Speech:
         audio = sound(self.timbre(request.style))
@@ -243,7 +246,7 @@ def test_a_shape_that_is_too_much_is_taken_in_part(
 ) -> None:
     whole = cast(StubRun(tmp_path, Shapeable()), [1, -0.5, 0, 0])
     first = float(whole.style.partition(":")[2].split(",")[1])
-    limit = 1 + 0.8 * first  # the whole shift goes below it, six tenths of it do not
+    limit = 1 + 0.8 * SPREAD * first  # the whole shift goes below it, six tenths of it do not
 
     def recognize(self: Listener, audio: Waveform, **_: Any) -> Transcript:
         words = (TEXT if audio.samples[1] > limit else "bla").split()

@@ -11,7 +11,10 @@ from polydub.engines.protocols import SpeechRequest
 from polydub.engines.registry import missing_requirements
 from polydub.engines.speak.kokoro import KokoroSynthesizer
 from polydub.engines.speak.kokoro_decoder import Decoder
+from polydub.engines.speak.kokoro_graph import TIMBRE_MOVES, timbre_group
 from polydub.engines.speak.kokoro_probe import KokoroProbe
+from polydub.engines.speak.kokoro_voices import TIMBRE
+from polydub.engines.speak.shaped_style import GROUPS, SIZE
 from polydub.errors import EngineError
 from polydub.model import Waveform
 from polydub.stages.shape import ShapeableSynthesizer, SlopingEmbedder
@@ -49,14 +52,51 @@ def test_they_fit_the_seams(kokoro: KokoroSynthesizer, campplus: CamPlusPlus) ->
     assert isinstance(campplus, SlopingEmbedder)
 
 
-def test_the_probe_says_what_the_voice_says(kokoro: KokoroSynthesizer, probe: KokoroProbe) -> None:
-    made = probe.say(np.zeros(probe.size, np.float32)).samples
-    spoken = kokoro.speak(SpeechRequest("Well, yes.", "en", "am_liam")).audio.samples
+@pytest.mark.parametrize("size", [0.0, 0.5])
+def test_the_probe_says_what_the_voice_says(
+    kokoro: KokoroSynthesizer, probe: KokoroProbe, size: float
+) -> None:
+    """Also with another timbre in every part of the decoder."""
+    shift = size * np.random.default_rng(2).normal(size=probe.size).astype(np.float32)
+    made = probe.say(shift).samples
+    style = kokoro.shaped("am_liam", shift=shift)
+    spoken = kokoro.speak(SpeechRequest("Well, yes.", "en", style)).audio.samples
     part = made[len(made) // 3 : 2 * len(made) // 3]
     found = np.correlate(spoken, part, "valid")
     norm = np.convolve(spoken**2, np.ones(len(part)), "valid") * np.sum(part**2)
     assert float((found / np.sqrt(norm)).max()) > 0.6  # it is normed over the stretch
     assert np.abs(made).max() == pytest.approx(np.abs(spoken).max(), rel=0.2)
+
+
+def test_the_same_move_everywhere_moves_the_timbre(kokoro: KokoroSynthesizer) -> None:
+    """In every part of the graph, to the bit."""
+    shift = 0.5 * np.random.default_rng(1).normal(size=SIZE).astype(np.float32)
+    name = kokoro.shaped("am_liam", shift=np.tile(shift, GROUPS))
+    inputs = kokoro._inputs("wˈɛl, jˈɛs.", name, "en", 1.0)
+    moves = inputs.pop(TIMBRE_MOVES)
+    plain = {**inputs, "style": inputs["style"].copy(), TIMBRE_MOVES: np.zeros_like(moves)}
+    plain["style"][0, TIMBRE] += moves[0]
+    (one,), (other,) = (
+        kokoro._session.run(["audio"], given) for given in ({**inputs, TIMBRE_MOVES: moves}, plain)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("layer", "group"),
+    [
+        ("encode/norm1", 0),
+        ("/decoder/decoder/decode.1/norm2/fc/Gemm", 1),
+        ("decode.2/norm1", 2),
+        ("generator/noise_res.0/adain1.2", 3),
+        ("generator/resblocks.2/adain1.2", 3),
+        ("/decoder/decoder/generator/resblocks.5/adain2.0/fc/Gemm_MatMul_quant", 4),
+    ],
+)
+def test_the_parts_of_the_decoder(layer: str, group: int) -> None:
+    assert timbre_group(layer) == group
+    with pytest.raises(EngineError, match="not known"):
+        timbre_group("predictor/norm1")
 
 
 def test_a_long_text_is_said_in_stretches(kokoro: KokoroSynthesizer) -> None:
@@ -88,7 +128,7 @@ def test_a_slope_is_for_one_saying(probe: KokoroProbe) -> None:
 
 
 def test_a_shaped_style_is_spoken(kokoro: KokoroSynthesizer) -> None:
-    shift = np.full(128, 0.3, np.float32)
+    shift = np.full(GROUPS * SIZE, 0.3, np.float32)
     name = kokoro.shaped("am_liam", pitch=1.2, shift=shift)
     plain, moved = (
         kokoro.speak(SpeechRequest("Well, yes.", "en", style)).audio.samples

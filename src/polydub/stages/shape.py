@@ -76,10 +76,10 @@ class ShapeOptions:
     where the likeness to the own one was ``enough`` twice: beyond it only the network is pleased.
     """
 
-    steps: int = 12
-    length: float = 0.8
+    steps: int = 10
+    length: float = 1.8
     inertia: float = 0.5
-    reach: float = 6.5
+    reach: float = 14.5
     other_weight: float = 0.5
     enough: float = 0.7
 

@@ -41,7 +41,14 @@ from polydub.engines.speak.kokoro_phones import (
 )
 from polydub.engines.speak.kokoro_probe import KokoroProbe
 from polydub.engines.speak.kokoro_voices import TIMBRE, StyleBank, description, voice_list
-from polydub.engines.speak.shaped_style import ShapedStyle, Shift, read_style, shaped_name
+from polydub.engines.speak.shaped_style import (
+    GROUPS,
+    SIZE,
+    ShapedStyle,
+    Shift,
+    read_style,
+    shaped_name,
+)
 from polydub.engines.weights import WEIGHTS, find
 from polydub.errors import EngineError
 from polydub.model import Phone, Span, Waveform
@@ -149,8 +156,7 @@ class KokoroSynthesizer:
             return _SILENCE_S
         samples = 0
         for symbols in pieces:
-            inputs = self._inputs(symbols, request.style, language, speed)
-            inputs.pop(kokoro_graph.PITCH)
+            inputs = _before_pitch(self._inputs(symbols, request.style, language, speed))
             (durations,) = self._durations.run([kokoro_graph.DURATIONS], inputs)
             samples += expected_samples(symbols, durations.reshape(-1).tolist())
         return samples / RATE + (len(pieces) - 1) * _PAUSE_S / speed
@@ -189,8 +195,8 @@ class KokoroSynthesizer:
         found = []
         for symbols in self._pieces(request.text, language):
             inputs = self._inputs(symbols, request.style, language, speed)
-            plain = {name: value for name, value in inputs.items() if name != kokoro_graph.PITCH}
-            durations, f0 = self._melody.run([kokoro_graph.DURATIONS, kokoro_graph.NATURAL], plain)
+            plain, wanted = _before_pitch(inputs), [kokoro_graph.DURATIONS, kokoro_graph.NATURAL]
+            durations, f0 = self._melody.run(wanted, plain)
             hz = f0.reshape(-1).astype(np.float64) * float(inputs[kokoro_graph.PITCH][0])
             frames = durations.reshape(-1).astype(int).tolist()
             found.append(Melody(symbols, inputs, tuple(frames), hz))
@@ -246,8 +252,9 @@ class KokoroSynthesizer:
         if self._decoder is None:
             self._decoder = _decoder(self._model)
             self._before = self._open(kokoro_graph.decoder_inputs_graph(self._model, INPUTS))
+        moves = inputs.pop(kokoro_graph.TIMBRE_MOVES)
         parts = self._before.run(list(INPUTS), inputs)
-        timbre = inputs["style"][0, TIMBRE]
+        timbre = inputs["style"][0, TIMBRE] + moves
         return KokoroProbe(self._decoder, parts, timbre, self._voices.spread, stretch=stretch)
 
     def close(self) -> None:
@@ -290,14 +297,20 @@ class KokoroSynthesizer:
         prosody, pitch = prosody_of(shaped.voice, language)
         share = 1.0 if prosody == shaped.voice else _TIMBRE_SHARE.get(language, 1.0)
         vector = self._voices.style(shaped.voice, prosody, len(symbols), share=share)
-        vector[0, TIMBRE] += shaped.shift * self._voices.spread
+        moves = shaped.shift.reshape(GROUPS, SIZE) * self._voices.spread
         tokens = [0, *(self._symbols[c] for c in symbols), 0]
         return {
             "tokens": np.array([tokens], np.int64),
             "style": vector,
             "speed": np.array([speed], np.float32),
             kokoro_graph.PITCH: np.array([pitch * shaped.pitch], np.float32),
+            kokoro_graph.TIMBRE_MOVES: np.asarray(moves, np.float32),
         }
+
+
+def _before_pitch(inputs: dict[str, Any]) -> dict[str, Any]:
+    """What the parts of the graph that lead to durations and F0 are given."""
+    return {name: inputs[name] for name in ("tokens", "style", "speed")}
 
 
 def _decoder(model: Path) -> Decoder:

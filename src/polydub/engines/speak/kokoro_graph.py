@@ -1,28 +1,56 @@
-"""Opens Kokoro's ONNX graph: phone durations become an output, pitch becomes an input.
+"""Opens Kokoro's ONNX graph: durations become an output, pitch and timbres become inputs.
 
 The model predicts how many 25 ms frames each token lasts and then hides it. The prepared copy has
 the extra outputs ``durations`` ``[1, n_tokens]`` (frames, float) and ``f0`` (Hz, a point per
-:data:`F0_STEP` samples, below about 20 where unvoiced), and the extra input ``pitch``: a factor on
-that curve, ``[1]`` or one per point. All are found by structure, so other exports of Kokoro work
-too.
+:data:`F0_STEP` samples, below about 20 where unvoiced), and the extra inputs ``pitch``: a factor on
+that curve, ``[1]`` or one per point, and ``timbre_moves`` ``[5, 128]``: what is added to the timbre
+half of the style in each part of the decoder. All are found by structure, so other exports of
+Kokoro work too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from polydub.engines.protocols import WeightFile
+from polydub.engines.speak.shaped_style import GROUPS, SIZE
 from polydub.engines.weights import cache_dir, write_atomically
 from polydub.errors import EngineError
 
 DURATIONS = "durations"
 PITCH = "pitch"
 NATURAL = "f0"
+TIMBRE_MOVES = "timbre_moves"
 F0_STEP = 300
 """Samples per point of the F0 curve: half a frame of the duration predictor."""
-_REVISION = 2  # raise when the preparation changes: the prepared copy is cached under it
+_REVISION = 3  # raise when the preparation changes: the prepared copy is cached under it
+
+
+_PARTS = tuple(
+    re.compile(rf"(?:^|/)(?:{part})/")
+    for part in (
+        r"encode",
+        r"decode\.[01]",
+        r"decode\.[23]",
+        r"(?:noise_res\.0|resblocks\.[012])",
+        r"(?:noise_res\.1|resblocks\.[345])",
+    )
+)
+"""The layers of the decoder that share a timbre, from the text to the sound."""
+
+
+def timbre_group(layer: str) -> int:
+    """Which part of the decoder the adaptive norm ``layer`` belongs to.
+
+    Raises ``EngineError`` DUB-E206 for a name that is not of Kokoro's decoder.
+    """
+    for group, part in enumerate(_PARTS):
+        if part.search(layer):
+            return group
+    raise EngineError(f"This ONNX graph is not Kokoro's: '{layer}' is not known in its decoder.")
 
 
 def prepared(weight: WeightFile, sha256: str) -> Path:
@@ -37,6 +65,7 @@ def prepared(weight: WeightFile, sha256: str) -> Path:
         model = onnx.load(str(weight.path))
         _expose_durations(model.graph, onnx)
         _expose_pitch(model.graph, onnx)
+        _expose_timbres(model.graph, onnx)
         write_atomically(target, [model.SerializeToString()])
     return target
 
@@ -124,3 +153,39 @@ def _expose_pitch(graph: Any, onnx: Any) -> None:
     kind = onnx.TensorProto.FLOAT
     graph.input.append(onnx.helper.make_tensor_value_info(PITCH, kind, ["pitch_points"]))
     graph.output.append(onnx.helper.make_tensor_value_info(NATURAL, kind, None))
+
+
+def _expose_timbres(graph: Any, onnx: Any) -> None:
+    """Give every part of the decoder the timbre plus its row of the new input ``timbre_moves``."""
+    norms = [
+        node for node in graph.node if node.name.startswith("/decoder/") and "/fc/" in node.name
+    ]
+    inside = {name for node in norms for name in node.output}
+    makers = {name: node for node in graph.node for name in node.output}
+    shared = {
+        name: makers[name]
+        for node in norms
+        for name in node.input
+        if name in makers and name not in inside
+    }
+    (quantise,) = {node.name: node for node in shared.values()}.values() or (None,)
+    if quantise is None or quantise.op_type != "DynamicQuantizeLinear":
+        raise EngineError("This ONNX graph is not Kokoro's: no timbre was found.")
+    helper, added = onnx.helper, []
+    for group in range(GROUPS):
+        index, row, moved = (f"polydub/timbre_{what}.{group}" for what in ("index", "row", "moved"))
+        graph.initializer.append(helper.make_tensor(index, onnx.TensorProto.INT64, [1], [group]))
+        added.append(helper.make_node("Gather", [TIMBRE_MOVES, index], [row], axis=0))
+        added.append(helper.make_node("Add", [quantise.input[0], row], [moved]))
+        outputs = [f"{name}.{group}" for name in quantise.output]
+        added.append(helper.make_node("DynamicQuantizeLinear", [moved], outputs))
+    for node in norms:
+        group = timbre_group(node.name)
+        for at, name in enumerate(node.input):
+            if name in shared:
+                node.input[at] = f"{name}.{group}"
+    place = list(graph.node).index(quantise) + 1
+    for node in reversed(added):
+        graph.node.insert(place, node)
+    kind = onnx.TensorProto.FLOAT
+    graph.input.append(helper.make_tensor_value_info(TIMBRE_MOVES, kind, [GROUPS, SIZE]))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from polydub.engines.speak.kokoro_decoder import Decoder
 from polydub.engines.speak.kokoro_phones import FRAME, RATE
-from polydub.engines.speak.shaped_style import SIZE, Shift
+from polydub.engines.speak.shaped_style import GROUPS, SIZE, Shift
 from polydub.model import Samples, Waveform
 
 _PER_FRAME = (120, 1, 2, 2)  # values of each decoder input per 25 ms
@@ -26,7 +26,7 @@ class KokoroProbe:
     found on one text only fits that text, and the cost is that of a stretch.
     """
 
-    size = SIZE
+    size = GROUPS * SIZE
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class KokoroProbe:
         *,
         stretch: float = 2.1,
     ) -> None:
-        """``timbre`` ``[128]`` is where the shift starts, ``spread`` ``[128]`` its unit.
+        """``timbre`` ``[5, 128]`` is where the shift starts, ``spread`` ``[128]`` its unit.
 
         ``inputs`` are the decoder's for the whole sentence, ``stretch`` is in seconds.
         """
@@ -58,16 +58,16 @@ class KokoroProbe:
         self._said: tuple[Any, Any] | None = None
 
     def say(self, shift: Shift) -> Waveform:
-        """The next stretch at 24 kHz with the timbre moved by ``shift``."""
+        """The next stretch at 24 kHz with the timbres moved by ``shift`` ``[5 * 128]``."""
         moved = self._torch.from_numpy(np.array(shift, np.float32)).requires_grad_()
-        timbre = (self._timbre + moved * self._spread)[None]
+        timbre = self._timbre + moved.reshape(GROUPS, SIZE) * self._spread
         sound = self._decoder(timbre, self._stretches[self._next])
         self._next = (self._next + 1) % len(self._stretches)
         self._said = (moved, sound)
         return Waveform(np.array(sound.detach().numpy(), np.float32), RATE)
 
     def slope(self, weights: Samples) -> Shift:
-        """Derivative ``[128]`` of ``weights @ samples`` by the shift that was said last.
+        """Derivative ``[5 * 128]`` of ``weights @ samples`` by the shift that was said last.
 
         It can be asked for once per saying: the way back is thrown away with it.
         """

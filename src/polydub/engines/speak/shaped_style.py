@@ -15,6 +15,9 @@ import numpy.typing as npt
 from polydub.errors import EngineError
 
 SIZE = 128
+GROUPS = 5
+"""Parts of the decoder, from the text to the sound, that may each be given a timbre of its own."""
+
 _UNIT = 0.02  # of one spread: an eighth of what changes a voiceprint by 0.01
 _PITCH = (0.6, 1.7)
 
@@ -23,14 +26,15 @@ Shift = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShapedStyle:
-    """``voice`` with its pitch multiplied and its timbre moved by ``shift`` ``[128]``.
+    """``voice`` with its pitch multiplied and its timbre moved by ``shift`` ``[5 * 128]``.
 
-    The shift counts in spreads of the timbres of all voices, dimension by dimension.
+    One shift for each of :data:`GROUPS`; it counts in spreads of the timbres of all voices,
+    dimension by dimension.
     """
 
     voice: str
     pitch: float = 1.0
-    shift: Shift = field(default_factory=lambda: np.zeros(SIZE, np.float32))
+    shift: Shift = field(default_factory=lambda: np.zeros(GROUPS * SIZE, np.float32))
 
 
 def shaped_name(style: ShapedStyle) -> str:
@@ -48,7 +52,7 @@ def shaped_name(style: ShapedStyle) -> str:
 def read_style(name: str) -> ShapedStyle:
     """The style of ``name``. Raises ``EngineError`` DUB-E206 for what is not understood."""
     voice, *parts = name.split(":")
-    pitch, shift = 1.0, np.zeros(SIZE, np.float32)
+    pitch, shift = 1.0, np.zeros(GROUPS * SIZE, np.float32)
     for part in parts:
         key, _, value = part.partition("=")
         try:
@@ -69,7 +73,10 @@ def read_style(name: str) -> ShapedStyle:
 
 
 def _read_shift(code: str) -> Shift:
+    """A shift by its code; one that is the same for the whole decoder may be given once."""
     steps = np.frombuffer(base64.b64decode(code, altchars=b"-_", validate=True), np.int8)
-    if len(steps) != SIZE:
-        raise ValueError(f"the timbre has {len(steps)} numbers, not {SIZE}")
+    if len(steps) == SIZE:
+        steps = np.tile(steps, GROUPS)
+    if len(steps) != GROUPS * SIZE:
+        raise ValueError(f"the timbre has {len(steps)} numbers, not {GROUPS * SIZE} or {SIZE}")
     return np.asarray(steps.astype(np.float32) * np.float32(_UNIT))
