@@ -65,7 +65,7 @@ def test_the_probe_says_what_the_voice_says(
     found = np.correlate(spoken, part, "valid")
     norm = np.convolve(spoken**2, np.ones(len(part)), "valid") * np.sum(part**2)
     assert float((found / np.sqrt(norm)).max()) > 0.6  # it is normed over the stretch
-    assert np.abs(made).max() == pytest.approx(np.abs(spoken).max(), rel=0.2)
+    assert np.abs(made).max() == pytest.approx(np.abs(spoken).max(), rel=0.3)
 
 
 def test_the_same_move_everywhere_moves_the_timbre(kokoro: KokoroSynthesizer) -> None:

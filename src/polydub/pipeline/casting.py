@@ -48,7 +48,7 @@ from polydub.stages.shape import (
 )
 from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
-CASTING = 5
+CASTING = 6
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
 
 

@@ -77,7 +77,7 @@ class ShapeOptions:
     """
 
     steps: int = 10
-    length: float = 1.8
+    length: float = 2.1
     inertia: float = 0.5
     reach: float = 14.5
     other_weight: float = 0.5

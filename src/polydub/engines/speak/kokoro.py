@@ -42,12 +42,11 @@ from polydub.engines.speak.kokoro_phones import (
 from polydub.engines.speak.kokoro_probe import KokoroProbe
 from polydub.engines.speak.kokoro_voices import TIMBRE, StyleBank, description, voice_list
 from polydub.engines.speak.shaped_style import (
-    GROUPS,
-    SIZE,
     ShapedStyle,
     Shift,
     read_style,
     shaped_name,
+    timbre_moves,
 )
 from polydub.engines.weights import WEIGHTS, find
 from polydub.errors import EngineError
@@ -297,14 +296,13 @@ class KokoroSynthesizer:
         prosody, pitch = prosody_of(shaped.voice, language)
         share = 1.0 if prosody == shaped.voice else _TIMBRE_SHARE.get(language, 1.0)
         vector = self._voices.style(shaped.voice, prosody, len(symbols), share=share)
-        moves = shaped.shift.reshape(GROUPS, SIZE) * self._voices.spread
         tokens = [0, *(self._symbols[c] for c in symbols), 0]
         return {
             "tokens": np.array([tokens], np.int64),
             "style": vector,
             "speed": np.array([speed], np.float32),
             kokoro_graph.PITCH: np.array([pitch * shaped.pitch], np.float32),
-            kokoro_graph.TIMBRE_MOVES: np.asarray(moves, np.float32),
+            kokoro_graph.TIMBRE_MOVES: timbre_moves(shaped.shift, self._voices.spread),
         }
 
 

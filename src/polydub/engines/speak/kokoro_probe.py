@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from polydub.engines.speak.kokoro_decoder import Decoder
 from polydub.engines.speak.kokoro_phones import FRAME, RATE
-from polydub.engines.speak.shaped_style import GROUPS, SIZE, Shift
+from polydub.engines.speak.shaped_style import GROUPS, MIXING, SIZE, Shift
 from polydub.model import Samples, Waveform
 
 _PER_FRAME = (120, 1, 2, 2)  # values of each decoder input per 25 ms
@@ -54,13 +54,14 @@ class KokoroProbe:
         ]
         self._timbre = torch.from_numpy(np.array(timbre, np.float32))
         self._spread = torch.from_numpy(np.array(spread, np.float32))
+        self._mixing = torch.from_numpy(MIXING)
         self._next = 0
         self._said: tuple[Any, Any] | None = None
 
     def say(self, shift: Shift) -> Waveform:
         """The next stretch at 24 kHz with the timbres moved by ``shift`` ``[5 * 128]``."""
         moved = self._torch.from_numpy(np.array(shift, np.float32)).requires_grad_()
-        timbre = self._timbre + moved.reshape(GROUPS, SIZE) * self._spread
+        timbre = self._timbre + self._mixing @ moved.reshape(GROUPS, SIZE) * self._spread
         sound = self._decoder(timbre, self._stretches[self._next])
         self._next = (self._next + 1) % len(self._stretches)
         self._said = (moved, sound)

@@ -18,6 +18,17 @@ SIZE = 128
 GROUPS = 5
 """Parts of the decoder, from the text to the sound, that may each be given a timbre of its own."""
 
+APART = 0.5
+"""Share of what a part is to differ from the mean of all that it does differ.
+
+Steps of one length find more likeness per loss of naturalness so: of two film speakers in Spanish
+(1.9 and 3.4 s), CAM++ with ReLU and DistillMOS on sentences not used to shape are 0.54 and 4.19
+with one timbre for all parts, 0.58 and 4.14 with this share, 0.60 and 3.85 with all of it.
+"""
+
+MIXING = APART * np.eye(GROUPS, dtype=np.float32) + np.float32((1 - APART) / GROUPS)
+"""``[5, 5]``: the moves of the parts are this times their shifts."""
+
 _UNIT = 0.02  # of one spread: an eighth of what changes a voiceprint by 0.01
 _PITCH = (0.6, 1.7)
 
@@ -28,13 +39,19 @@ Shift = npt.NDArray[np.float32]
 class ShapedStyle:
     """``voice`` with its pitch multiplied and its timbre moved by ``shift`` ``[5 * 128]``.
 
-    One shift for each of :data:`GROUPS`; it counts in spreads of the timbres of all voices,
-    dimension by dimension.
+    One shift for each of :data:`GROUPS`, to be mixed by :data:`MIXING`; it counts in spreads of the
+    timbres of all voices, dimension by dimension.
     """
 
     voice: str
     pitch: float = 1.0
     shift: Shift = field(default_factory=lambda: np.zeros(GROUPS * SIZE, np.float32))
+
+
+def timbre_moves(shift: Shift, spread: Shift) -> Shift:
+    """What is added to the timbre in each part ``[5, 128]``; ``spread`` ``[128]`` is the unit."""
+    moves = MIXING @ shift.reshape(GROUPS, SIZE) * spread
+    return np.asarray(moves, np.float32)
 
 
 def shaped_name(style: ShapedStyle) -> str:
