@@ -42,6 +42,7 @@ from polydub.stages.joint_model import (
     gather,
     link_lead,
     posteriors,
+    second_emissions,
     sound_lead,
 )
 from polydub.stages.joint_names import NameOptions
@@ -252,7 +253,9 @@ class _Result:
         linked = self._voices.people >= 0
         mouths[:, linked] = talks[:, self._voices.people[linked]]
         spans = [atom.span for atom in self._film.atoms]
-        return Spoken(spans, self._labels, mouths, self._film.voices)
+        model = self._options.model
+        second = second_emissions(self._film.scene, self._voices, self._labels, model)
+        return Spoken(spans, self._labels, mouths, second, self._film.voices)
 
     def _person(self, voice: int) -> str | None:
         person = int(self._voices.people[voice])

@@ -24,6 +24,8 @@ Labels = npt.NDArray[np.int64]
 
 NEVER = 1e9
 """A price in nats that nothing can pay."""
+MIXED = 0.5**0.5
+"""Share of each of two voices in the print of both: it has unit length, they are nothing alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +244,7 @@ def emissions(scene: Scene, voices: Voices, options: ModelOptions) -> Floats:
     Forbidden by a pin: ``-NEVER``.
     """
     between, within = options.between, options.within
-    shared = (voices.twin >= 0)[:, None]
-    sums = voices.sums + np.where(shared, voices.sums[voices.twin], 0.0)
-    counts = voices.counts + np.where(shared[:, 0], voices.counts[voices.twin], 0.0)
+    sums, counts = _with_twins(voices)
     shrink = between / (between * counts + within)  # [voices]
     common = scene.sums @ sums.T - options.unlike * np.outer(scene.counts, counts)
     spread = _squared_length(sums, counts, options) * shrink**2 + within * shrink
@@ -258,6 +258,30 @@ def emissions(scene: Scene, voices: Voices, options: ModelOptions) -> Floats:
     total[pinned] -= NEVER
     total[pinned, scene.forced[pinned]] += NEVER
     return np.asarray(total)
+
+
+def second_emissions(scene: Scene, voices: Voices, labels: Labels, options: ModelOptions) -> Floats:
+    """Log-likelihood ``[atoms, voices]`` of what is heard by who speaks besides ``labels [atoms]``.
+
+    The print of two voices lies between them, so the known one is taken away before the others are
+    compared: who sounds like him would be taken for the second one otherwise.
+    """
+    between, within = options.between, options.within
+    sums, counts = _with_twins(voices)
+    shrink = between / (between * counts + within)  # [voices]
+    common = scene.sums @ sums.T - options.unlike * np.outer(scene.counts, counts)
+    means = sums @ sums.T - options.unlike * np.outer(counts, counts)
+    means *= np.outer(shrink, shrink)  # [voices, voices]: inner products
+    both = means[labels] + (np.diag(means) + within * shrink) / 2
+    heard = MIXED * common * shrink - MIXED**2 * scene.counts[:, None] * both
+    return np.asarray(options.dimensions * heard / within)
+
+
+def _with_twins(voices: Voices) -> tuple[Floats, Floats]:
+    """``sums [voices, d]`` and ``counts [voices]``, those of a voice's twin included."""
+    shared = voices.twin >= 0
+    sums = voices.sums + np.where(shared[:, None], voices.sums[voices.twin], 0.0)
+    return sums, voices.counts + np.where(shared, voices.counts[voices.twin], 0.0)
 
 
 def _in_view(scene: Scene) -> Floats:

@@ -2,7 +2,7 @@
 
 A segmenter's window tells its local speakers apart even while they speak together. Each is the
 voice that he shares most of his undisturbed time with; so a span of overlap names its two voices.
-Where no window tells, the voices next to the overlap and their mouths do.
+Where no window tells, the sound of the mixture, the voices next to it and their mouths do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polydub.engines.protocols import LocalActivity
-from polydub.model import Span
+from polydub.model import Span, to_seconds
 from polydub.stages.joint_evidence import Floats, VoiceEvidence, activity_in
 from polydub.stages.joint_model import Labels
 from polydub.stages.overlap import hysteresis, spans_where, together
@@ -27,20 +27,25 @@ class PairOptions:
     """When two voices speak at once and how the second one is found.
 
     Two speak from where the probability of it rises to ``onset``, until it falls below ``offset``,
-    for ``least_s`` at least. Votes in nats: ``window`` for the voice that all windows name,
-    ``beside`` for one that speaks right before or after. ``near_s``: only voices heard that near to
-    it. ``enough``: votes that a second voice needs.
+    for ``least_s`` at least. ``lead_s`` of it are too early: the segmenter hears a voice begin
+    before it can be heard. Where it begins alone its level corrects that, but not in an overlap.
+    Medians: beginnings alone 40 ms (78 in films of the simulator) and 70 ms (5 in film clips),
+    overlaps 65 and 69 ms (112 in films with 20 % overlap), 49 and 16 ms (52 in others).
+
+    Votes in nats: ``window`` for the voice that all windows name, ``beside`` for one that speaks
+    right before or after. ``near_s``: only voices heard that near to it. ``enough``: votes that a
+    second voice needs.
 
     On 60 simulated films ``onset`` from 0.3 to 0.5 gives the same sum of missed and invented
-    overlap within 0.3 % of the speech, but below 0.4 a film clip without overlap gets one. Where
-    overlap is found, the right second voice nearly always is: what is missed, the segmenter does
-    not hear. A second visible mouth added less than it cost (0.3 % won with 20 % overlap, 0.4 %
-    lost with hard pictures).
+    overlap within 0.3 % of the speech, but below 0.4 a film clip without overlap gets one. What is
+    missed, the segmenter does not hear. A second visible mouth added less than it cost (0.3 % won
+    with 20 % overlap, 0.4 % lost with hard pictures).
     """
 
     onset: float = 0.4
     offset: float = 0.25
     least_s: float = 0.1
+    lead_s: float = 0.05
     window: float = 4.0
     beside: float = 1.5
     near_s: float = 4.0
@@ -49,11 +54,15 @@ class PairOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spoken:
-    """The first voice of each atom and what else is known: ``mouths [atoms, voices]`` in nats."""
+    """The first voice of each atom and what else is known, ``[atoms, voices]`` in nats.
+
+    ``mouths``: what each voice's does; ``second``: how well it explains the sound, as second voice.
+    """
 
     spans: Sequence[Span]
     labels: Labels
     mouths: Floats
+    second: Floats
     voices: VoiceEvidence
 
 
@@ -64,8 +73,10 @@ def pair_spans(voices: VoiceEvidence, options: PairOptions) -> tuple[tuple[Span,
         end = max(window.span.end for window in voices.activity)
         frames = together(voices.activity, end)
         spans = spans_where(hysteresis(frames, options.onset, options.offset))
+        lead = to_seconds(options.lead_s)
+        spans = tuple(Span(span.start + lead, span.end) for span in spans if span.duration > lead)
         found = tuple((span, _mean(frames, span)) for span in spans)
-    least = Fraction(options.least_s).limit_denominator(1000)
+    least = to_seconds(options.least_s)
     return tuple(
         (span, sure) for span, sure in found if sure >= options.offset and span.duration >= least
     )
@@ -93,6 +104,7 @@ def pair_voices(
         for part, voice, inside in _parts(spoken, starts, span):
             votes = _votes(spoken, owners, inside, part, options)
             votes.pop(voice, None)
+            _add_sound(votes, spoken, inside)
             best = max(sorted(votes), key=lambda other: votes[other], default=None)
             if best is not None and votes[best] >= options.enough:
                 found.append((part, best))
@@ -133,7 +145,7 @@ def _votes(
 ) -> dict[int, float]:
     """What speaks for each voice near the span, in nats."""
     first, last = inside
-    reach = Fraction(options.near_s).limit_denominator(1000)
+    reach = to_seconds(options.near_s)
     votes: dict[int, float] = {}
     for step, at in ((-1, first - 1), (1, last)):
         beside = True
@@ -154,6 +166,18 @@ def _votes(
         votes[voice] = votes.get(voice, 0.0) + options.window * float(said[voice]) / max(seen, 1.0)
         votes[voice] += float(spoken.mouths[first:last, voice].sum())
     return votes
+
+
+def _add_sound(votes: dict[int, float], spoken: Spoken, inside: tuple[int, int]) -> None:
+    """Add what the mixture tells between those that may be the second voice: not if there is one.
+
+    Of 42 s in which two speak, in simulated films with three voices or four, the right second
+    voice is found in 34 s; 31 s without this.
+    """
+    voices = sorted(votes)
+    heard = spoken.second[slice(*inside), voices].sum(axis=0)
+    for voice, nats in zip(voices, (heard - heard.mean()).tolist() if voices else (), strict=True):
+        votes[voice] += nats
 
 
 def _owners(
