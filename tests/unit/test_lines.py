@@ -11,6 +11,7 @@ from polydub.stages.lines import (
     LineOptions,
     VoiceLine,
     build_lines,
+    end_before_others,
     ends_sentence,
     lines_of_voices,
     text_of,
@@ -249,3 +250,18 @@ def test_every_word_is_in_exactly_one_line(case: tuple[tuple[Word, ...], tuple[T
     known = {turn.voice for turn in turns} or {"V1"}
     assert {line.voice for line in made} <= known
     assert all(line.span.duration <= 12 or len(line.words) == 1 for line in made)
+
+
+def test_a_silence_between_two_voices_is_neithers() -> None:
+    said = words(("Who?", 0, 1.0), ("Me.", 1.0, 1.5), ("And", 1.5, 2.0), ("you.", 2.3, 2.8))
+    speech = [Span.of(0, 0.75), Span.of(1, 1.3), Span.of(1.5, 1.8), Span.of(2.3, 2.8)]
+    ended = end_before_others(said, "ABBA", speech)
+    assert [word.span for word in ended] == [
+        Span.of(0, 0.75),
+        Span.of(1, 1.5),  # the next word is the same voice's
+        Span.of(1.5, 2.0),  # nothing adjoins
+        Span.of(2.3, 2.8),
+    ]
+    assert end_before_others(said, "ABBA", ()) == list(said)
+    assert end_before_others(said, "ABBA", [Span.of(0, 3)]) == list(said)
+    assert end_before_others([], "", speech) == []

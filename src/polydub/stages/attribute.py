@@ -24,6 +24,8 @@ from polydub.model import (
     Turn,
     Visibility,
     Voiceprint,
+    Word,
+    merge,
 )
 from polydub.stages.active_speaker import LogOdds
 from polydub.stages.face_evidence import Faces, talking_from_motion
@@ -61,6 +63,7 @@ from polydub.stages.joint_visibility import SpokenLine, VisibilityOptions, visib
 from polydub.stages.lines import (
     LineOptions,
     VoiceLine,
+    end_before_others,
     gather_sentences,
     lines_of_voices,
     spoken_words,
@@ -193,6 +196,7 @@ class _Result:
         self._atom_of = {
             atom.word: at for at, atom in enumerate(film.atoms) if atom.word is not None
         }
+        self._words: list[Word] = []  # those of the lines; they may end earlier than heard
         self._said = self._voice_lines()
         spoken = list(dict.fromkeys(int(line.voice) for line in self._said))
         self._ids = {voice: f"S{number}" for number, voice in enumerate(spoken, 1)}
@@ -235,7 +239,9 @@ class _Result:
             decoded[at] if forced[self._atom_of[at]] >= 0 else gathered[at]
             for at in range(len(words))
         ]
-        return lines_of_voices(words, voices, tied, self._options.lines)
+        self._words = end_before_others(words, voices, merge(self._film.voices.speech))
+        kept = frozenset(self._words[at] for at, word in enumerate(words) if word in tied)
+        return lines_of_voices(self._words, voices, kept, self._options.lines)
 
     def _turns(self) -> tuple[Turn, ...]:
         """Turns of the cast and, as ``U1``, ``U2`` …, of voices without a recognised word."""
@@ -276,7 +282,7 @@ class _Result:
         )
 
     def _lines(self) -> list[Line]:
-        index = {id(word): at for at, word in enumerate(self._heard.words)}
+        index = {id(word): at for at, word in enumerate(self._words)}
         atoms_of = [[self._atom_of[index[id(word)]] for word in x.words] for x in self._said]
         seen = self._visibility(atoms_of)
         found = []
