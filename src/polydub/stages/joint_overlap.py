@@ -30,7 +30,7 @@ class PairOptions:
     for ``least_s`` at least. ``lead_s`` of it are too early: the segmenter hears a voice begin
     before it can be heard. Where it begins alone its level corrects that, but not in an overlap.
     Medians: beginnings alone 40 ms (78 in films of the simulator) and 70 ms (5 in film clips),
-    overlaps 65 and 69 ms (112 in films with 20 % overlap), 49 and 16 ms (52 in others).
+    overlaps 65 and 69 ms (112 in films with 20 % overlap), 16 to 49 ms (80 in others).
 
     Votes in nats: ``window`` for the voice that all windows name, ``beside`` for one that speaks
     right before or after. ``near_s``: only voices heard that near to it. ``enough``: votes that a
