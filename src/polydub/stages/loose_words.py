@@ -52,6 +52,7 @@ LOOSE: dict[str, Loose] = {
             (r"\b(?:[Aa]bout|[Aa]pproximately|[Rr]oughly) (?=half\b|\d)", ""),
             (r"\b(?:have|has) got to\b", "must"),
             (r"\b[Aa]t this (?:very )?moment\b", "now"),
+            (r"\b50 ?(?:%|percent) of\b", "half"),
             (r"\bwould like to\b", "want to"),
             (r"\b(?:(?:that|which|who) (?:are|is) )?coming from\b", "from"),
             (r"\b[Ii]n spite of\b", "despite"),
@@ -73,6 +74,7 @@ LOOSE: dict[str, Loose] = {
         lean=(
             (r"\b[Tt]od[oa]s (?=(?:l[oa]s|mis|tus|sus|est[oa]s|es[oa]s) )", ""),
             (r"\b(?:aproximadamente|alrededor de|más o menos) (?=la mitad|\d)", ""),
+            (r"\b(?:el )?50 ?(?:%|por ciento) de\b", "la mitad de"),
             (r"\bque (?:vienen?|provienen?) del\b", "del"),
             (r"\b(?:[Ee]n este (?:mismo )?momento|[Aa]hora mismo)\b", "ahora"),
             (r"\bel hecho de que\b", "que"),
@@ -104,6 +106,7 @@ LOOSE: dict[str, Loose] = {
         lean=(
             (r"\b[Tt]ou(?:te)?s (?=(?:les|mes|tes|ses|nos|vos|leurs|ces) )", ""),
             (r"\b(?:environ|à peu près|approximativement) (?=la moitié|\d)", ""),
+            (r"\b(?:les )?50 ?(?:%|pour cent) d(?=es?\b|['’])", "la moitié d"),
             (r"\bqui (?:viennent|proviennent|vient|provient) du\b", "du"),
             (r"\b[Ee]n ce moment(?: même)?\b", "là"),
             (r"\ble fait que\b", "que"),
