@@ -73,6 +73,15 @@ def test_mouths_follow_the_sound_of_another_video(film: Path, dubbed: Path) -> N
     assert not any(changed[135:])  # nobody is seen speaking there
 
 
+def test_a_sound_in_which_nobody_speaks_is_told(film: Path, tmp_path: Path) -> None:
+    silence = tmp_path / "silence.wav"
+    write_waveform(silence, Waveform(np.zeros(48_000 * 7, np.float32), 48_000))
+    result = api.lips(film, silence, options(), language="es")
+    assert any("nobody is heard speaking" in note for note in result.notes)
+    assert not any(line.words or line.rendered for line in result.lines)
+    assert result.video.exists()
+
+
 def test_a_sound_file_does_as_well_and_a_second_run_makes_nothing(
     film: Path, dubbed: Path, tmp_path: Path
 ) -> None:

@@ -75,6 +75,9 @@ def follow_sound(
     run.engines.release("separate")
     transcript = listen(run, other, sound, language).transcript
     run.engines.release("recognize", "vad", "segment")
+    if not transcript.words:
+        text = "nobody is heard speaking in the new sound: is it the right file, and --language?"
+        run.decide(Decision(STAGE, "film", "warning", text))
     script = analysis.script
     words = words_by_line(script.lines, transcript.words)
     said = _said(run, words, transcript.language, other.digest)
