@@ -472,7 +472,8 @@ def test_the_command_shows_what_changed(
             assert "L003 is said by somebody new" in shown.out and "not seen" in shown.out
             assert "L003 (0:05.2-0:06.8): was S1, now S3" in shown.out
         if words[2:] == ("--list",):
-            assert "somebody of his own: 0:05.2-0:06.8" in shown.out
+            assert "somebody of his own: L003 (0:05.2-0:06.8)" in shown.out
+            assert "look for them by their time" not in shown.out
         if "--json" in words:
             result = json.loads(shown.out.splitlines()[-1])["result"]
             assert result["effects"] == ["S1 is the face P2"]

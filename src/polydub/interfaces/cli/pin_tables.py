@@ -31,7 +31,7 @@ def show_pins(console: Console, result: PinResult, *, listed: bool = False) -> N
             console.print(f"  {escape(text)}", soft_wrap=True)
     if result.script is not None:
         console.print(cast_table(result.script))
-        for text in changed_lines(result):
+        for text in (*changed_lines(result), *_renumbered(result)):
             console.print(escape(text), soft_wrap=True)
     project = escape(quote(near(result.project.root)))
     if result.script is None and result.effects:
@@ -70,6 +70,15 @@ def changed_lines(result: PinResult) -> list[str]:
     return found if more <= 0 else [*found[: 2 * MANY], f"… and {more} more lines"]
 
 
+def _renumbered(result: PinResult) -> list[str]:
+    """What a person has to know who looks for a line by its former id."""
+    now = result.script.lines if result.script is not None else result.before.lines
+    former = {line.id: line.span for line in result.before.lines}
+    if all(former.get(line.id) == line.span for line in now) and len(now) == len(former):
+        return []
+    return [f"The lines are {len(now)} now, {len(former)} before: look for them by their time."]
+
+
 def pin_texts(result: PinResult) -> list[str]:
     """Every pin in words."""
     return list(_texts(result))
@@ -80,13 +89,21 @@ def _texts(result: PinResult) -> Iterator[str]:
     if pins.speakers:
         yield f"speakers: {pins.speakers}"
     for line in pins.lines:
-        yield f"line {_at(line.span)}: {line.speaker}"
+        yield f"line {_line_at(result, line.span)}: {line.speaker}"
     for merge in pins.merges:
         yield f"same speaker: {_first(merge.one)} = {_first(merge.other)}"
     for split in pins.splits:
-        yield f"somebody of his own: {_at(split.span)}"
+        yield f"somebody of his own: {_line_at(result, split.span)}"
     for face in pins.people:
         yield f"face: {_first(face.spans)} is {face.person or 'not seen'}"
+
+
+def _line_at(result: PinResult, span: Span) -> str:
+    """A span and the id of the line that is said there, if one is."""
+    script = result.script or result.before
+    line = max(script.lines, key=lambda line: line.span.overlap(span), default=None)
+    known = line is not None and line.span.overlap(span) > 0
+    return f"{line.id} ({_at(span)})" if line is not None and known else _at(span)
 
 
 def _first(spans: tuple[Span, ...]) -> str:
