@@ -11,7 +11,7 @@ from polydub.engines.protocols import SpeechRequest
 from polydub.engines.registry import missing_requirements
 from polydub.engines.speak.kokoro import KokoroSynthesizer
 from polydub.engines.speak.kokoro_decoder import Decoder
-from polydub.engines.speak.kokoro_graph import TIMBRE_MOVES, timbre_group
+from polydub.engines.speak.kokoro_graph import TIMBRE_MOVES, expose_timbres, timbre_group
 from polydub.engines.speak.kokoro_probe import KokoroProbe
 from polydub.engines.speak.kokoro_voices import TIMBRE
 from polydub.engines.speak.shaped_style import GROUPS, SIZE
@@ -152,6 +152,35 @@ def test_another_graph_is_refused(tmp_path: Path) -> None:
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", [value], [out])), path)
     with pytest.raises(EngineError, match="no decoder"):
         Decoder(path)
+
+
+def test_a_graph_of_floats_is_given_timbres_as_well() -> None:
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    shared = "/decoder/Slice_output_0"
+    layers = ("encode/norm1", "generator/resblocks.4/adain1.0")
+    weight = helper.make_tensor("w", kind, [SIZE, 1], [0.5] * SIZE)
+    nodes = [helper.make_node("Identity", ["style"], [shared])]
+    nodes += [
+        helper.make_node("Gemm", [shared, "w"], [layer], name=f"/decoder/decoder/{layer}/fc/Gemm")
+        for layer in layers
+    ]
+    given = [helper.make_tensor_value_info("style", kind, [1, SIZE])]
+    made = [helper.make_tensor_value_info(layer, kind, [1, 1]) for layer in layers]
+    graph = helper.make_graph(nodes, "g", given, made, [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    expose_timbres(model.graph, onnx)
+    session = runtime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    moves = np.zeros((GROUPS, SIZE), np.float32)
+    moves[4] = 1.0
+    style = np.zeros((1, SIZE), np.float32)
+    first, last = session.run(None, {"style": style, TIMBRE_MOVES: moves})
+    assert first.item() == 0.0 and last.item() == pytest.approx(SIZE / 2)
+    with pytest.raises(EngineError, match="no timbre"):
+        expose_timbres(helper.make_graph([], "g", [], []), onnx)
 
 
 def test_the_slope_of_a_voiceprint(campplus: CamPlusPlus) -> None:

@@ -65,7 +65,7 @@ def prepared(weight: WeightFile, sha256: str) -> Path:
         model = onnx.load(str(weight.path))
         _expose_durations(model.graph, onnx)
         _expose_pitch(model.graph, onnx)
-        _expose_timbres(model.graph, onnx)
+        expose_timbres(model.graph, onnx)
         write_atomically(target, [model.SerializeToString()])
     return target
 
@@ -155,37 +155,39 @@ def _expose_pitch(graph: Any, onnx: Any) -> None:
     graph.output.append(onnx.helper.make_tensor_value_info(NATURAL, kind, None))
 
 
-def _expose_timbres(graph: Any, onnx: Any) -> None:
+def expose_timbres(graph: Any, onnx: Any) -> None:
     """Give every part of the decoder the timbre plus its row of the new input ``timbre_moves``."""
-    norms = [
-        node for node in graph.node if node.name.startswith("/decoder/") and "/fc/" in node.name
-    ]
-    inside = {name for node in norms for name in node.output}
-    makers = {name: node for node in graph.node for name in node.output}
-    shared = {
-        name: makers[name]
-        for node in norms
-        for name in node.input
-        if name in makers and name not in inside
-    }
-    (quantise,) = {node.name: node for node in shared.values()}.values() or (None,)
-    if quantise is None or quantise.op_type != "DynamicQuantizeLinear":
-        raise EngineError("This ONNX graph is not Kokoro's: no timbre was found.")
+    norms = [x for x in graph.node if x.name.startswith("/decoder/") and "/fc/" in x.name]
+    source, shared = _timbre_source(graph, norms)
+    quantised = source.op_type == "DynamicQuantizeLinear"
+    timbre = source.input[0] if quantised else shared[0]
     helper, added = onnx.helper, []
     for group in range(GROUPS):
         index, row, moved = (f"polydub/timbre_{what}.{group}" for what in ("index", "row", "moved"))
         graph.initializer.append(helper.make_tensor(index, onnx.TensorProto.INT64, [1], [group]))
         added.append(helper.make_node("Gather", [TIMBRE_MOVES, index], [row], axis=0))
-        added.append(helper.make_node("Add", [quantise.input[0], row], [moved]))
-        outputs = [f"{name}.{group}" for name in quantise.output]
-        added.append(helper.make_node("DynamicQuantizeLinear", [moved], outputs))
+        added.append(helper.make_node("Add", [timbre, row], [moved]))
+        if quantised:
+            outputs = [f"{name}.{group}" for name in source.output]
+            added.append(helper.make_node("DynamicQuantizeLinear", [moved], outputs))
     for node in norms:
         group = timbre_group(node.name)
         for at, name in enumerate(node.input):
             if name in shared:
-                node.input[at] = f"{name}.{group}"
-    place = list(graph.node).index(quantise) + 1
+                own = f"{name}.{group}" if quantised else f"polydub/timbre_moved.{group}"
+                node.input[at] = own
+    place = list(graph.node).index(source) + 1
     for node in reversed(added):
         graph.node.insert(place, node)
     kind = onnx.TensorProto.FLOAT
     graph.input.append(helper.make_tensor_value_info(TIMBRE_MOVES, kind, [GROUPS, SIZE]))
+
+
+def _timbre_source(graph: Any, norms: Sequence[Any]) -> tuple[Any, list[str]]:
+    """The node from which all adaptive norms have the timbre, and what they take from it."""
+    made_inside = {name for node in norms for name in node.output}
+    wanted = {name for node in norms for name in node.input} - made_inside
+    sources = [node for node in graph.node if wanted.intersection(node.output)]
+    if len(sources) != 1:
+        raise EngineError("This ONNX graph is not Kokoro's: no timbre was found.")
+    return sources[0], [name for name in sources[0].output if name in wanted]
