@@ -8,4 +8,5 @@ python -m pip install --quiet --no-deps dashscope==2.0.2
 ruff check .
 ruff format --check .
 mypy
-python -m pytest
+# two processes, which share the cores instead of each taking them all
+OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
