@@ -8,7 +8,9 @@ does not hear stays as it was.
 Measured with Kokoro and CAM++ in Spanish, on a text that was not used to shape, against a part of
 the speaker's sound that was not used either (two film speakers, 3.6 and 1.6 s to follow): cosine
 -0.02 -> 0.36 (the speaker's own parts: 0.74), by Resemblyzer, which was not followed, 0.60 -> 0.72;
-DistillMOS 4.56 -> 4.38; no word more misheard. It takes 24 to 27 s of one core per speaker.
+DistillMOS 4.56 -> 4.38; no word more misheard. It took 24 to 27 s of one core per speaker. That was
+with twelve steps and one timbre for the whole decoder; today's ten steps move one timbre for each
+of its parts (figures: ``polydub.engines.speak.shaped_style.APART``).
 
 Tried and dropped: steps measured by how the voices' timbres vary together (the natural gradient of
 their correlation). Two film speakers in Spanish, two sentences not used to shape, CAM++ with ReLU
