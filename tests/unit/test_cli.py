@@ -408,6 +408,17 @@ def test_engines_table(engines: None, capsys: pytest.CaptureFixture[str]) -> Non
     assert "clones" in shown and "commercial" in shown
 
 
+def test_engines_in_a_narrow_terminal_keep_words_whole(
+    engines: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns in (80, 160):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert run("engines") == 0
+        shown = capsys.readouterr().out
+        assert "Apache-2.0" in shown and max(map(len, shown.splitlines())) <= columns
+        assert ("weights Apache-2.0" in shown) is (columns == 80)
+
+
 def test_engines_json(engines: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("engines", "--json") == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MANY = 6
 """Languages of an engine, or units of a list, that are written out; more are counted."""
 
+WIDE = 120
+"""Columns of a terminal from which on every fact about an engine has a column of its own."""
+
 
 def language_title(tag: str) -> str:
     """``"Spanish (es)"``."""
@@ -206,20 +209,18 @@ def engine_state(row: dict[str, Any]) -> str:
 def show_engines(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     """The table of ``polydub engines``, and below it why some cannot run here."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("kind", no_wrap=True)
-    table.add_column("name", no_wrap=True)
-    for heading in ("here", "languages", "licence: code", "weights", "notes"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("kind", "name", "here"):
+        table.add_column(heading, no_wrap=True)
+    wide = console.width >= WIDE
+    for heading in ("languages", "licence: code", "weights", "notes") if wide else ("what",):
+        table.add_column(heading)
     previous = ""
     for row in rows:
         table.add_row(
             "" if row["kind"] == previous else row["kind"],
             f"[bold]{escape(row['name'])}[/]{' *' if row['default'] else ''}",
             "[green]✓[/]" if row["ready"] else "[yellow]✗[/]",
-            _languages(row.get("languages", [])),
-            escape(row.get("code_licence", "?")),
-            escape(row.get("weights_licence") or "–"),
-            _notes(row),
+            *(_facts(row) if wide else (_facts_in_lines(row),)),
         )
         previous = row["kind"]
     console.print(table)
@@ -231,6 +232,23 @@ def show_engines(console: Console, rows: Sequence[dict[str, Any]]) -> None:
         if not row["ready"]:
             state = escape(engine_state(row))
             console.print(f"[yellow]✗[/] [bold]{row['kind']}.{escape(row['name'])}[/] {state}")
+
+
+def _facts(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Languages, licences of code and weights, notes."""
+    return (
+        _languages(row.get("languages", [])),
+        escape(row.get("code_licence", "?")),
+        escape(row.get("weights_licence") or "–"),
+        _notes(row),
+    )
+
+
+def _facts_in_lines(row: dict[str, Any]) -> str:
+    """The same below one another: four columns do not fit beside the names."""
+    languages, code, weights, notes = _facts(row)
+    first = "; ".join(filter(None, (f"languages: {languages}", notes)))
+    return f"{first}\n[dim]code {code}; weights {weights}[/]"
 
 
 def _notes(row: dict[str, Any]) -> str:
