@@ -419,6 +419,19 @@ def test_engines_in_a_narrow_terminal_keep_words_whole(
         assert ("weights Apache-2.0" in shown) is (columns == 80)
 
 
+def test_an_engine_that_wants_something_of_the_user_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    about = registry.describe("translate", "openai")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    (row,) = tables.engine_rows([about], {})
+    assert tables.engine_state(row) == "set OPENAI_API_KEY or OPENAI_BASE_URL" and not row["ready"]
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:9")
+    (row,) = tables.engine_rows([about], {})
+    assert row["ready"]
+
+
 def test_engines_json(engines: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("engines", "--json") == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}

@@ -77,13 +77,12 @@ Pace = Literal["speed", "seconds", "none"]
 class Capabilities:
     """What an engine can do and what it costs, readable without loading it.
 
-    ``languages`` are BCP-47 tags, empty = any. ``rate`` is its audio sample rate in Hz (0 = none).
-    ``version`` enters every cache key: raise it when the engine's output changes. ``requires`` are
-    import names, ``weights`` names known to :mod:`polydub.engines.weights`, ``extra`` the pip
-    extra, ``install`` what to do instead where no extra can bring it.
-
-    A synthesiser that ``clones`` speaks in the voice of ``SpeechRequest.voice``; one that ``acts``
-    takes over how ``SpeechRequest.manner`` is said. ``pace`` is how its length is steered.
+    ``languages`` are BCP-47 tags (empty: any), ``rate`` is its audio sample rate in Hz (0: none).
+    ``version`` enters every cache key: raise it when the engine's output changes. It needs the
+    imports ``requires``, the ``weights`` (:mod:`polydub.engines.weights`) and one of the variables
+    ``brings`` or its option; ``extra`` is the pip extra, ``install`` what else to do. A synthesiser
+    that ``clones`` speaks in the voice of ``SpeechRequest.voice``, one that ``acts`` takes over how
+    ``SpeechRequest.manner`` is said; ``pace`` is how its length is steered.
     """
 
     kind: Kind
@@ -101,6 +100,7 @@ class Capabilities:
     weights: tuple[str, ...] = ()
     extra: str = ""
     install: str = ""
+    brings: tuple[str, ...] = ()
     clones: bool = False
     acts: bool = False
     pace: Pace = "speed"

@@ -54,6 +54,7 @@ class LightAsd:
         rate=RATE,
         requires=("torch",),
         extra="speech",
+        brings=(VARIABLE,),
     )
 
     def __init__(self, *, weights: str | Path | None = None) -> None:

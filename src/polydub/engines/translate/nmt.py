@@ -38,6 +38,7 @@ class NmtTranslator:
         weights_licence="NLLB-200: CC-BY-NC-4.0; MADLAD-400: Apache-2.0",
         requires=("ctranslate2", "sentencepiece"),
         extra="nmt",
+        brings=(MODEL,),
     )
 
     def __init__(

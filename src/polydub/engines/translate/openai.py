@@ -47,6 +47,7 @@ class OpenAiTranslator:
         code_licence="Apache-2.0",
         weights_licence="terms of the service",
         network=True,
+        brings=("OPENAI_API_KEY", "OPENAI_BASE_URL"),
     )
 
     def __init__(

@@ -111,6 +111,8 @@ def _engine_check(row: dict[str, Any], hints: dict[str, str]) -> Check:
     needed = row["default"] and row["kind"] not in NOT_NEEDED
     if row["missing_packages"]:
         hint = row["install"]
+    elif row["missing_settings"]:
+        hint = "What it holds: docs/engines.md"
     else:
         hint = "; ".join(_shortest(hints.get(name, "")) for name in row["missing_weights"])
     return Check("engines", name, "problem" if needed else "note", engine_state(row), hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -171,9 +172,12 @@ def engine_rows(engines: Sequence[EngineInfo], origins: dict[str, str]) -> list[
             "problem": engine.problem,
             "missing_packages": list(engine.missing),
             "missing_weights": [],
+            "missing_settings": [],
         }
         if known is not None:
             row["missing_weights"] = [name for name in known.weights if not origins.get(name)]
+            if not any(os.environ.get(name) for name in known.brings):
+                row["missing_settings"] = list(known.brings)
             row.update(
                 version=known.version,
                 summary=known.summary,
@@ -189,7 +193,7 @@ def engine_rows(engines: Sequence[EngineInfo], origins: dict[str, str]) -> list[
                 pace=known.pace if known.kind == "speak" else "",
                 noncommercial=known.noncommercial,
             )
-        row["ready"] = not (engine.problem or row["missing_packages"] or row["missing_weights"])
+        row["ready"] = engine_state(row) == "ready"
         rows.append(row)
     return rows
 
@@ -203,6 +207,8 @@ def engine_state(row: dict[str, Any]) -> str:
         parts.append("needs " + ", ".join(row["missing_packages"]))
     if row["missing_weights"]:
         parts.append("no weights: " + ", ".join(row["missing_weights"]))
+    if row["missing_settings"]:
+        parts.append("set " + " or ".join(row["missing_settings"]))
     return "; ".join(parts) or "ready"
 
 
