@@ -107,6 +107,7 @@ def test_after_an_edit_only_that_line_is_made_again(result: api.DubResult) -> No
         "speech",
         "take",
         "heard",
+        "contour",
         "mix",
         "lips",
         "pieces",
