@@ -243,10 +243,8 @@ def emissions(scene: Scene, voices: Voices, options: ModelOptions) -> Floats:
     The expected one under what is known of the voice's mean: an uncertain mean explains less.
     Forbidden by a pin: ``-NEVER``.
     """
-    between, within = options.between, options.within
-    sums, counts = _with_twins(voices)
-    shrink = between / (between * counts + within)  # [voices]
-    common = scene.sums @ sums.T - options.unlike * np.outer(scene.counts, counts)
+    within = options.within
+    sums, counts, shrink, common = _compared(scene, voices, options)
     spread = _squared_length(sums, counts, options) * shrink**2 + within * shrink
     heard = (common * shrink - np.outer(scene.counts, spread) / 2) / within
     total = options.dimensions * heard
@@ -266,10 +264,8 @@ def second_emissions(scene: Scene, voices: Voices, labels: Labels, options: Mode
     The print of two voices lies between them, so the known one is taken away before the others are
     compared: who sounds like him would be taken for the second one otherwise.
     """
-    between, within = options.between, options.within
-    sums, counts = _with_twins(voices)
-    shrink = between / (between * counts + within)  # [voices]
-    common = scene.sums @ sums.T - options.unlike * np.outer(scene.counts, counts)
+    within = options.within
+    sums, counts, shrink, common = _compared(scene, voices, options)
     means = sums @ sums.T - options.unlike * np.outer(counts, counts)
     means *= np.outer(shrink, shrink)  # [voices, voices]: inner products
     both = means[labels] + (np.diag(means) + within * shrink) / 2
@@ -277,11 +273,19 @@ def second_emissions(scene: Scene, voices: Voices, labels: Labels, options: Mode
     return np.asarray(options.dimensions * heard / within)
 
 
-def _with_twins(voices: Voices) -> tuple[Floats, Floats]:
-    """``sums [voices, d]`` and ``counts [voices]``, those of a voice's twin included."""
+def _compared(
+    scene: Scene, voices: Voices, options: ModelOptions
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """``sums [voices, d]`` and ``counts [voices]``, those of a voice's twin included, ``shrink``
+    ``[voices]`` of a sum to the voice's likely mean, and ``common [atoms, voices]``: inner products
+    of what is heard with the sums.
+    """
     shared = voices.twin >= 0
     sums = voices.sums + np.where(shared[:, None], voices.sums[voices.twin], 0.0)
-    return sums, voices.counts + np.where(shared, voices.counts[voices.twin], 0.0)
+    counts = voices.counts + np.where(shared, voices.counts[voices.twin], 0.0)
+    shrink = options.between / (options.between * counts + options.within)
+    common = scene.sums @ sums.T - options.unlike * np.outer(scene.counts, counts)
+    return sums, counts, shrink, common
 
 
 def _in_view(scene: Scene) -> Floats:

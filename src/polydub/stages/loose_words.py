@@ -52,7 +52,7 @@ LOOSE: dict[str, Loose] = {
             (r"\b(?:[Aa]bout|[Aa]pproximately|[Rr]oughly) (?=half\b|\d)", ""),
             (r"\b(?:have|has) got to\b", "must"),
             (r"\b[Aa]t this (?:very )?moment\b", "now"),
-            (r"\b50 ?(?:%|percent) of\b", "half"),
+            (r"\b50 ?(?:%|percent) of(?= (?:the|my|your|our|their|these|those) )", "half"),
             (r"\bwould like to\b", "want to"),
             (r"\b(?:(?:that|which|who) (?:are|is) )?coming from\b", "from"),
             (r"\b[Ii]n spite of\b", "despite"),
