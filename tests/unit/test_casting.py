@@ -33,7 +33,14 @@ from polydub.model import (
     Waveform,
     Word,
 )
-from polydub.pipeline.casting import Profiles, _audition_text, _beginning, cast_voices
+from polydub.pipeline.casting import (
+    Profiles,
+    _audition_text,
+    _beginning,
+    _heard_spans,
+    _voiceprint,
+    cast_voices,
+)
 from polydub.stages.cast import VoiceProfile
 from polydub.stages.shape import Shift
 
@@ -283,3 +290,35 @@ def test_who_says_little_is_auditioned_with_lines_of_others(
         assert text == ""
     else:
         assert text.startswith(own) and (other in text) is heard
+
+
+def two_speakers(*lines: tuple[str, float, float]) -> Script:
+    made = tuple(
+        Line(f"L{at}", speaker, Span.of(start, end), "x")
+        for at, (speaker, start, end) in enumerate(lines)
+    )
+    return Script("f", "", Fraction(60), "en", (Speaker("S1", "A"), Speaker("S2", "B")), made)
+
+
+def test_who_has_few_references_is_heard_in_all_lines_of_their_own() -> None:
+    script = two_speakers(("S1", 0, 4), ("S2", 3, 6), ("S1", 8, 10))
+    speech = (Span.of(0, 5), Span.of(8, 9))
+    heard = _heard_spans("S1", [Span.of(0, 1)], script, speech)
+    assert heard == (Span.of(0, 3), Span.of(8, 9))  # not where S2 talks, and no silence
+
+
+def test_enough_references_are_heard_alone() -> None:
+    script = two_speakers(("S1", 0, 30), ("S2", 40, 50))
+    assert _heard_spans("S1", [Span.of(2, 13)], script, (Span.of(0, 50),)) == (Span.of(2, 13),)
+    most = _heard_spans("S2", [Span.of(41, 42)], script, ())  # a span without speech is better
+    assert most == (Span.of(41, 42), Span.of(40, 50))  # than nothing
+
+
+@pytest.mark.parametrize(("music", "both"), [(0.5, True), (3.0, False)])
+def test_a_voice_is_what_is_heard_alone_and_among_other_sound(music: float, both: bool) -> None:
+    stem, mix = (sound(np.array([1.0, beside, 0, 0])) for beside in (0.0, music))
+    heard = _voiceprint(Ear(), stem, mix, (Span.of(0, 1),))
+    assert np.linalg.norm(heard) == pytest.approx(1.0)
+    assert bool(heard[1] > 0) is both
+    if both:
+        assert heard[1] < unit([1, music])[1]

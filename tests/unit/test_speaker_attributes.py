@@ -1,4 +1,5 @@
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from polydub.model import Span, Waveform, Word
 from polydub.stages.speaker_attributes import (
     Guess,
     count_syllables,
+    first_seconds,
     formant_spacing,
     gender_of,
     pitch_track,
@@ -143,3 +145,11 @@ def test_rate_leaves_pauses_out() -> None:
     assert syllable_rate(words[:1], "es") is None
     assert syllable_rate([], "es") is None
     assert syllable_rate([*words, Word("سلام", Span.of(20, 21))], "ar") is None
+
+
+def test_no_more_than_enough_speech_is_listened_to() -> None:
+    spans = [Span.of(10, 13), Span.of(0, 4), Span.of(20, 30)]
+    assert first_seconds(spans, Fraction(5)) == [Span.of(10, 13), Span.of(0, 2)]
+    assert first_seconds(spans, Fraction(7)) == spans[:2]
+    assert first_seconds(spans[:1], Fraction(8)) == spans[:1]
+    assert first_seconds([], Fraction(8)) == []

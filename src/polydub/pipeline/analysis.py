@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from polydub.errors import EngineError
 from polydub.media.audio import WaveWriter, extract_audio, open_waveform, read_blocks, resample_file
-from polydub.media.frames import FrameSource, Glance
+from polydub.media.frames import FrameSource
 from polydub.media.probe import probe_film
 from polydub.model import (
     AudioStream,
@@ -25,16 +24,14 @@ from polydub.model import (
     Span,
     VideoStream,
 )
+from polydub.pipeline.face_search import FaceSearch
 from polydub.pipeline.run import Run, StageProgress
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
 from polydub.project.track_store import load_tracks, save_tracks
-from polydub.stages.faces import FaceOptions, track_faces
 from polydub.stages.people import group_people
 from polydub.stages.separate import LevelMeter, StemJudgement, judge
 from polydub.stages.shots import find_shots
-
-T = TypeVar("T")
 
 RATE = 48_000
 SPEECH_RATE = 16_000
@@ -199,16 +196,18 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
     shots = _find_shots(run, source, video)
     engines = [run.engines.identity(kind) for kind in ("faces", "identify-face")]
     files: list[Path] = []
-    with run.stage("faces", total=len(shots)) as progress, frames_of(source, video) as frames:
+    keys = {
+        shot.index: (VERSION, source.digest, engines, [shot.index, shot.first, shot.last])
+        for shot in shots
+    }
+    new = [shot for shot in shots if not run.has("faces", *keys[shot.index])]
+    with (
+        run.stage("faces", total=len(shots)) as progress,
+        FaceSearch(run, lambda: frames_of(source, video), new) as search,
+    ):
         for shot in shots:
-            folder, cached = run.ensure(
-                "faces",
-                VERSION,
-                source.digest,
-                engines,
-                [shot.index, shot.first, shot.last],
-                make=_shot_tracker(run, shot, frames),
-            )
+            make = partial(_keep_faces, search, shot)
+            folder, cached = run.ensure("faces", *keys[shot.index], make=make)
             files.append(folder / "tracks.npz")
             if (folder / "failed.json").exists():
                 why: str = load(folder / "failed.json", str)
@@ -221,31 +220,11 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
     return Picture(shots, tuple(files), people, key)
 
 
-def _shot_tracker(run: Run, shot: Shot, frames: FrameSource) -> Callable[[Path], None]:
-    options = FaceOptions()
-
-    def search(first: int, last: int) -> Iterator[tuple[int, Image]]:
-        return _stoppable(run, frames.skim(first, last, every=options.stride))
-
-    def read(first: int, last: int) -> Iterator[tuple[int, Glance]]:
-        return _stoppable(run, frames.glance(first, last))
-
-    def make(work: Path) -> None:
-        finder, identifier = run.engines.get("faces"), run.engines.get("identify-face")
-        try:
-            tracks = track_faces(finder, identifier, shot, read, search=search, options=options)
-        except EngineError as error:  # this shot goes without faces; the film goes on
-            save(work / "failed.json", error.message)
-            tracks = ()
-        save_tracks(work / "tracks.npz", tracks)
-
-    return make
-
-
-def _stoppable(run: Run, items: Iterator[T]) -> Iterator[T]:
-    for item in items:
-        run.go_on()
-        yield item
+def _keep_faces(search: FaceSearch, shot: Shot, work: Path) -> None:
+    seen = search.take(shot)
+    if seen.failed is not None:
+        save(work / "failed.json", seen.failed)
+    save_tracks(work / "tracks.npz", seen.tracks)
 
 
 def _find_shots(run: Run, source: Source, video: VideoStream) -> tuple[Shot, ...]:

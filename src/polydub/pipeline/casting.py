@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from polydub.engines.protocols import SpeechRequest, StylePrint, VoiceReference
+from polydub.engines.protocols import SpeechRequest, StylePrint, VoiceEmbedder, VoiceReference
 from polydub.errors import EngineError, ProjectError
 from polydub.media.audio import open_waveform, resample
 from polydub.model import (
@@ -21,9 +22,11 @@ from polydub.model import (
     VoiceChoice,
     Voiceprint,
     Waveform,
+    merge,
 )
 from polydub.model.language import is_spaced
 from polydub.model.terms import without_marks
+from polydub.model.time import total, without
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis, Sound
 from polydub.pipeline.cloning import ENOUGH_S, reference_key, voice_references
 from polydub.pipeline.listening import listen_to
@@ -48,7 +51,7 @@ from polydub.stages.shape import (
 )
 from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
-CASTING = 6
+CASTING = 7
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
 
 
@@ -76,21 +79,41 @@ class Profiles:
         return [p.voiceprint for name, p in self.by_speaker.items() if name != speaker]
 
 
+PRINT_S = Fraction(10)
+"""Seconds of references that a voiceprint is made of alone; from fewer it is that of their words
+as well, and all that the speaker says by themselves is heard with them."""
+
+
+SAME_VOICE = 0.6
+"""Cosine of what is heard in the mix and in the dialogue from which both are the speaker's voice
+and not the music beside it: 0.8 to 0.99 in 53 voices over music and noise."""
+
+
 def speaker_profiles(run: Run, analysis: Analysis, script: Script) -> Profiles:
-    """Voiceprints of the cast from their reference spans."""
-    audio = open_waveform(analysis.sound.speech)
+    """What the cast sounds like: voiceprints, and reference sound from their reference spans.
+
+    A separated voice has lost something of itself, one in the mix has gained something, and the
+    print between both is nearer to the voice than either. Eleven speakers of seven film clips
+    against their voices recorded alone, CAM++ with ReLU: dialogue stem of the references 0.933,
+    with all their lines 0.945, mean with the mix 0.952 (0.86 -> 0.95 where 2.2 s were referred to).
+    """
+    audio, mix = open_waveform(analysis.sound.speech), open_waveform(analysis.sound.mix)
     spans = {speaker.id: _reference_spans(speaker, script) for speaker in script.cast}
+    heard = {
+        speaker: _heard_spans(speaker, own, script, analysis.speech)
+        for speaker, own in spans.items()
+        if own
+    }
 
     def make(work: Path) -> None:
         embedder = run.engines.get("voiceprint")
-        prints = {
-            speaker: embedder.embed(_joined(audio, own)) for speaker, own in spans.items() if own
-        }
+        prints = {name: _voiceprint(embedder, audio, mix, own) for name, own in heard.items()}
         save(work / "prints.json", {name: value.tolist() for name, value in prints.items()})
 
     identity = run.engines.identity("voiceprint")
     key = digest(VERSION, analysis.key, identity, spans)
-    folder, _ = run.ensure("profiles", key, make=make)
+    # a line that the user moves changes what is heard, but makes no take anew
+    folder, _ = run.ensure("profiles", key, heard, make=make)
     stored: dict[str, list[float]] = load(folder / "prints.json", dict[str, list[float]])
     profiles = {
         speaker.id: VoiceProfile(
@@ -113,6 +136,33 @@ def _reference_spans(speaker: Speaker, script: Script) -> tuple[Span, ...]:
         return speaker.references
     lines = sorted(script.lines_of(speaker.id), key=lambda line: -line.span.duration)
     return tuple(line.span for line in lines[:4] if line.span.duration > 0)
+
+
+def _heard_spans(
+    speaker: str, references: Sequence[Span], script: Script, speech: Sequence[Span]
+) -> tuple[Span, ...]:
+    """Speech of ``speaker`` to take a voiceprint of: the references, and lines where they are few.
+
+    Nobody else has a line there, and silence is left out.
+    """
+    chosen = list(references)
+    others = merge(line.span for line in script.lines if line.speaker != speaker)
+    alone = without(merge(line.span for line in script.lines_of(speaker)), others)
+    for span in sorted(alone, key=lambda span: (-span.duration, span.start)):
+        if total(chosen) >= PRINT_S:
+            break
+        chosen.append(span)
+    spoken = [part for span in merge(chosen) for said in speech if (part := span & said)]
+    return tuple(spoken or chosen)
+
+
+def _voiceprint(
+    embedder: VoiceEmbedder, dialogue: Waveform, mix: Waveform, spans: Sequence[Span]
+) -> Voiceprint:
+    alone, among = (embedder.embed(_joined(sound, spans)) for sound in (dialogue, mix))
+    if float(alone @ among) < SAME_VOICE:
+        return alone
+    return np.asarray((alone + among) / np.linalg.norm(alone + among), np.float32)
 
 
 def _joined(audio: Waveform, spans: Sequence[Span]) -> Waveform:
@@ -367,20 +417,25 @@ def _tuned(
     synthesizer, embedder = run.engines.get("speak"), run.engines.get("voiceprint")
     shapeable = isinstance(synthesizer, ShapeableSynthesizer)
     shapeable = shapeable and isinstance(embedder, SlopingEmbedder)
-    styles = [style.name for style in candidates]
+    tried = candidates[:2] if shapeable else candidates
+    styles = [style.name for style in tried]
     if shapeable:
-        styles = [_at_pitch(synthesizer, style, audition.profile) for style in candidates[:2]]
+        styles = [_at_pitch(synthesizer, style, audition.profile) for style in tried]
     takes = [audition.spoken(style) for style in styles]
     heard = [audition.heard(style, take) for style, take in zip(styles, takes, strict=True)]
-    best = _best(heard, audition)
+    best = _best(heard, audition, [style.quality for style in tried])
     if shapeable and (shaped := _shaped(audition, styles[best], heard[best])):
         return shaped
     return _converted(audition, VoiceChoice(engine, styles[best]), takes[best])
 
 
-def _best(heard: Sequence[tuple[Voiceprint, float]], audition: _Audition) -> int:
+def _best(
+    heard: Sequence[tuple[Voiceprint, float]],
+    audition: _Audition,
+    qualities: Sequence[float] | None = None,
+) -> int:
     prints, errors = zip(*heard, strict=True)
-    return best_audition(prints, errors, audition.profile, audition.others)
+    return best_audition(prints, errors, audition.profile, audition.others, qualities=qualities)
 
 
 def _at_pitch(synthesizer: ShapeableSynthesizer, style: StylePrint, profile: VoiceProfile) -> str:

@@ -63,6 +63,10 @@ class Engines:
             self._built[key] = coming.result() if coming else self._build(*key, **options)
         return self._built[key]
 
+    def another(self, kind: str) -> Any:
+        """A new engine for a thread of its own; whoever asks for it closes it."""
+        return self._build(kind, self.name(kind))
+
     def _build(self, kind: str, name: str, **options: Any) -> Any:
         """One at a time: two threads that import at once may meet a library half made."""
         with self._building:
@@ -217,6 +221,10 @@ class Run:
             before.units + progress.total,
             before.cached + progress.cached,
         )
+
+    def has(self, stage: str, *key_parts: Any) -> bool:
+        """Whether the artifact for ``key_parts`` is there."""
+        return self.cache.has(stage, digest(stage, *key_parts))
 
     def ensure(
         self, stage: str, *key_parts: Any, make: Callable[[Path], None]

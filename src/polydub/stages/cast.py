@@ -122,9 +122,12 @@ def best_audition(
     profile: VoiceProfile,
     others: Sequence[Voiceprint],
     *,
+    qualities: Sequence[float] | None = None,
     options: CastOptions | None = None,
 ) -> int:
     """Index of the audition that comes nearest to the speaker (see :func:`likeness`).
+
+    ``qualities`` of the styles count as they do in :func:`shortlist`; left out, all are alike.
 
     ``errors`` are round-trip errors: beyond ``options.clear`` more than the clearest audition, each
     costs as much as it adds, for a voice that is not understood is no voice for this language.
@@ -132,8 +135,12 @@ def best_audition(
     options = options or CastOptions()
     free = min(errors, default=0.0) + options.clear
     scores = [
-        likeness(print_, profile.voiceprint, others, options.other_weight) - max(0.0, error - free)
-        for print_, error in zip(heard, errors, strict=True)
+        likeness(print_, profile.voiceprint, others, options.other_weight)
+        - max(0.0, error - free)
+        - options.roughness_cost * (1 - quality)
+        for print_, error, quality in zip(
+            heard, errors, qualities or [1.0] * len(errors), strict=True
+        )
     ]
     return int(np.argmax(scores))
 
