@@ -85,8 +85,8 @@ def speaker_attributes(
 ) -> SpeakerAttributes:
     """What ``spans`` of ``audio`` (clean speech of one voice) tell about the speaker.
 
-    The first :data:`ENOUGH_S` of them are listened to, so the best comes first. ``words`` are all words of the speaker, for the speaking rate. Raises ``EngineError`` DUB-E202
-    without pyworld.
+    The first :data:`ENOUGH_S` of them are listened to, so the best comes first. ``words`` are all
+    words of the speaker, for the speaking rate. Raises ``EngineError`` DUB-E202 without pyworld.
     """
     mono = audio.mono()
     parts = [mono.cut(span).samples for span in first_seconds(spans, ENOUGH_S)]
