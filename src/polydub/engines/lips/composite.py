@@ -103,31 +103,37 @@ class ColourMatch:
 
 
 class SharpnessMatch:
-    """Softens a patch that is sharper than the frame it goes into; remembers the previous frame.
+    """Brings a patch to the fine detail of the frame it goes into; remembers the previous frame.
 
-    Both are compared on the skin ring, where they show the same thing.
+    Both are compared on the skin ring, where they show the same thing. A patch that is clearly
+    sharper is softened; one that lost detail, for it was warped, gets it back within limits.
     """
 
     _SIGMAS = (0.0, 0.6, 0.9, 1.3, 1.8, 2.5, 3.5, 5.0)
+    _GAINS = (0.0, 0.1, 0.2, 0.3, 0.4)
 
     def __init__(self) -> None:
-        self._sigma: float | None = None
+        self._previous: tuple[float, float] | None = None
 
     def reset(self) -> None:
         """Forget the previous frame: the next one is not its neighbour."""
-        self._sigma = None
+        self._previous = None
 
     def __call__(self, base: FloatImage, patch: FloatImage, ring: FloatImage) -> FloatImage:
-        """``patch``, softened where that brings it nearer to ``base``."""
+        """``patch``, softened or sharpened where that brings it nearer to ``base``."""
         wanted = _detail(base, ring)
-        sigma = self._SIGMAS[0]
+        sigma, gain = self._SIGMAS[0], self._GAINS[0]
         for sigma in self._SIGMAS:
             if _detail(_softened(patch, sigma), ring) <= wanted * _SHARPER:
                 break
-        if self._sigma is not None:
-            sigma = (sigma + self._sigma) / 2
-        self._sigma = sigma
-        return _softened(patch, sigma)
+        if sigma == 0.0:
+            for gain in self._GAINS:
+                if _detail(_sharpened(patch, gain), ring) >= wanted:
+                    break
+        if self._previous is not None:
+            sigma, gain = (sigma + self._previous[0]) / 2, (gain + self._previous[1]) / 2
+        self._previous = sigma, gain
+        return _sharpened(_softened(patch, sigma), gain)
 
 
 def _softened(patch: FloatImage, sigma: float) -> FloatImage:
@@ -135,6 +141,16 @@ def _softened(patch: FloatImage, sigma: float) -> FloatImage:
         return patch
     soft: FloatImage = cv2.GaussianBlur(patch, (0, 0), sigma)
     return soft
+
+
+def _sharpened(patch: FloatImage, gain: float) -> FloatImage:
+    """``patch`` with ``gain`` times the detail that a blur of one pixel takes away added."""
+    if gain < 0.05:
+        return patch
+    sharp: FloatImage = cv2.addWeighted(
+        patch, 1 + gain, cv2.GaussianBlur(patch, (0, 0), 1.0), -gain, 0
+    )
+    return sharp
 
 
 def _detail(image: FloatImage, ring: FloatImage) -> float:
