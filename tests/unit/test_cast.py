@@ -105,13 +105,18 @@ def test_a_voice_that_is_not_understood_loses_to_a_clear_one() -> None:
     assert best_audition(heard, [0.40, 0.0], profile, []) == 1
 
 
-def test_a_rough_voice_must_be_much_nearer_to_be_chosen() -> None:
-    profile = VoiceProfile("S1", unit(1, 0))
+def test_a_rough_voice_or_a_far_pitch_must_be_made_good_by_likeness() -> None:
+    profile = VoiceProfile("S1", unit(1, 0), 200.0)
     heard = [unit(1, 0.1), unit(1, 0.3)]
+    rough, high, good = (
+        StylePrint("s", "es", "female", quality, pitch, unit(1, 0))
+        for quality, pitch in ((0.5, 200.0), (0.9, 300.0), (0.9, 200.0))
+    )
     assert best_audition(heard, [0.0, 0.0], profile, []) == 0
-    assert best_audition(heard, [0.0, 0.0], profile, [], qualities=[0.5, 0.9]) == 1
+    assert best_audition(heard, [0.0, 0.0], profile, [], styles=[rough, good]) == 1
+    assert best_audition(heard, [0.0, 0.0], profile, [], styles=[high, good]) == 1
     far = [unit(1, 0.1), unit(0.2, 1)]
-    assert best_audition(far, [0.0, 0.0], profile, [], qualities=[0.5, 0.9]) == 0
+    assert best_audition(far, [0.0, 0.0], profile, [], styles=[rough, good]) == 0
 
 
 class Tilt:

@@ -423,7 +423,7 @@ def _tuned(
         styles = [_at_pitch(synthesizer, style, audition.profile) for style in tried]
     takes = [audition.spoken(style) for style in styles]
     heard = [audition.heard(style, take) for style, take in zip(styles, takes, strict=True)]
-    best = _best(heard, audition, [style.quality for style in tried])
+    best = _best(heard, audition, tried)
     if shapeable and (shaped := _shaped(audition, styles[best], heard[best])):
         return shaped
     return _converted(audition, VoiceChoice(engine, styles[best]), takes[best])
@@ -432,10 +432,10 @@ def _tuned(
 def _best(
     heard: Sequence[tuple[Voiceprint, float]],
     audition: _Audition,
-    qualities: Sequence[float] | None = None,
+    styles: Sequence[StylePrint] | None = None,
 ) -> int:
     prints, errors = zip(*heard, strict=True)
-    return best_audition(prints, errors, audition.profile, audition.others, qualities=qualities)
+    return best_audition(prints, errors, audition.profile, audition.others, styles=styles)
 
 
 def _at_pitch(synthesizer: ShapeableSynthesizer, style: StylePrint, profile: VoiceProfile) -> str:

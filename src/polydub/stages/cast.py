@@ -69,6 +69,14 @@ def likeness(
     return float(print_ @ own) - weight * max(0.0, rival)
 
 
+def style_cost(style: StylePrint, profile: VoiceProfile, options: CastOptions) -> float:
+    """What likeness a style loses for its distance in pitch and for its roughness."""
+    cost = options.roughness_cost * (1 - style.quality)
+    if profile.pitch_hz and style.pitch_hz:
+        cost += options.pitch_cost * abs(12 * np.log2(profile.pitch_hz / style.pitch_hz))
+    return float(cost)
+
+
 def assign_styles(
     profiles: Sequence[VoiceProfile],
     bank: Sequence[StylePrint],
@@ -122,25 +130,24 @@ def best_audition(
     profile: VoiceProfile,
     others: Sequence[Voiceprint],
     *,
-    qualities: Sequence[float] | None = None,
+    styles: Sequence[StylePrint] | None = None,
     options: CastOptions | None = None,
 ) -> int:
     """Index of the audition that comes nearest to the speaker (see :func:`likeness`).
 
-    ``qualities`` of the styles count as they do in :func:`shortlist`; left out, all are alike.
+    What the ``styles`` cost (:func:`style_cost`) counts as it does before the audition.
 
     ``errors`` are round-trip errors: beyond ``options.clear`` more than the clearest audition, each
     costs as much as it adds, for a voice that is not understood is no voice for this language.
     """
     options = options or CastOptions()
     free = min(errors, default=0.0) + options.clear
+    costs = [style_cost(style, profile, options) for style in styles or ()] or [0.0] * len(heard)
     scores = [
         likeness(print_, profile.voiceprint, others, options.other_weight)
         - max(0.0, error - free)
-        - options.roughness_cost * (1 - quality)
-        for print_, error, quality in zip(
-            heard, errors, qualities or [1.0] * len(errors), strict=True
-        )
+        - cost
+        for print_, error, cost in zip(heard, errors, costs, strict=True)
     ]
     return int(np.argmax(scores))
 
@@ -182,12 +189,9 @@ def _scores(
         for column, style in enumerate(bank):
             own = profile.voiceprint
             score = likeness(style.voiceprint, own, others, options.other_weight)
-            if profile.pitch_hz and style.pitch_hz:
-                score -= options.pitch_cost * abs(12 * np.log2(profile.pitch_hz / style.pitch_hz))
             if gender and gender != style.gender:
                 score -= options.gender_cost
-            score -= options.roughness_cost * (1 - style.quality)
-            scores[row, column] = score
+            scores[row, column] = score - style_cost(style, profile, options)
     return scores
 
 
