@@ -136,6 +136,13 @@ def test_work_that_nobody_waits_for_is_given_up() -> None:
         search(run, wanted, 2)
 
 
+def test_shots_that_nobody_asks_for_hold_nothing_up() -> None:
+    wanted = shots(21)
+    opener: Any = Film
+    with FaceSearch(new_run(), opener, wanted, threads=1) as found:
+        assert [len(found.take(shot).tracks) for shot in wanted[::7]] == [1, 1, 0]
+
+
 def test_stretches_last_and_follow_one_another() -> None:
     one, two, three, four, five = shots(5)
     assert list(stretches([])) == []

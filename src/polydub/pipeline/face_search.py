@@ -39,7 +39,7 @@ class Seen:
 
 
 class FaceSearch:
-    """Finds the faces in ``shots``, which are asked for in their order, by :meth:`take`.
+    """Finds the faces in ``shots``, which are asked for in their order by :meth:`take`.
 
     A context manager: leaving it gives up what was not asked for. ``open_frames`` opens the film.
     """
@@ -58,7 +58,7 @@ class FaceSearch:
         self._stretches = deque(stretches(shots))
         self._threads = threads or max(1, min(MOST_THREADS, os.cpu_count() or 1))
         self._waiting: dict[int, Future[Seen]] = {}
-        self._under_way: deque[int] = deque()
+        self._under_way: deque[int] = deque()  # the last shot of each stretch
         self._given_up = threading.Event()
         self._own = threading.local()
         self._opened = ExitStack()
@@ -67,12 +67,13 @@ class FaceSearch:
 
     def take(self, shot: Shot) -> Seen:
         """What was found in ``shot``. Raises ``InputError`` where the film cannot be read."""
-        while self._stretches and len(self._under_way) <= self._threads:
-            self._begin(self._stretches.popleft())
-        found = self._waiting.pop(shot.index).result()
-        if self._under_way and self._under_way[0] == shot.index:
+        while self._under_way and self._under_way[0] < shot.index:
             self._under_way.popleft()
-        return found
+        while self._stretches and (
+            len(self._under_way) <= self._threads or shot.index not in self._waiting
+        ):
+            self._begin(self._stretches.popleft())
+        return self._waiting.pop(shot.index).result()
 
     def _begin(self, shots: Sequence[Shot]) -> None:
         """One more than there are threads is begun, so that none of them waits for the taker."""
