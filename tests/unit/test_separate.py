@@ -1,11 +1,18 @@
 import itertools
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polydub.stages.separate import LevelMeter, StemJudgement, judge
+from polydub.engines.fakes import FakeSeparator
+from polydub.media.audio import WaveWriter
+from polydub.model import Samples
+from polydub.pipeline.analysis import RATE as FULL_RATE
+from polydub.pipeline.analysis import _separated
+from polydub.stages.separate import LevelMeter, StemJudgement, judge, nearly_mono
 
 RATE = 8000
 
@@ -81,3 +88,41 @@ def test_levels_do_not_depend_on_the_blocks(cuts: list[int]) -> None:
     assert np.allclose(whole.background, parts.background, atol=1e-3)
     assert len(whole.dialogue) == 20
     assert judge(whole.dialogue, whole.background).clean is False
+
+
+@pytest.mark.parametrize(("under", "mono"), [(20, False), (39, False), (41, True), (200, True)])
+def test_two_channels_with_one_sound_are_known(under: float, mono: bool) -> None:
+    middle = voice()
+    side = np.roll(middle, 777) * down(under)
+    stereo = np.stack([middle + side, middle - side], axis=1)
+    assert nearly_mono(np.array_split(stereo, 7)) is mono
+    assert not nearly_mono([middle])
+    assert not nearly_mono([np.stack([middle] * 6, axis=1)])
+    assert nearly_mono([np.zeros((100, 2), np.float32)])
+
+
+@pytest.mark.parametrize(("under", "channels"), [(20, 2), (50, 1)])
+def test_one_sound_in_two_channels_is_separated_once_and_nothing_is_lost(
+    tmp_path: Path, under: float, channels: int
+) -> None:
+    asked = []
+
+    class Watched(FakeSeparator):
+        def separate(
+            self, blocks: Iterator[Samples], rate: int
+        ) -> Iterator[tuple[Samples, Samples]]:
+            for block in blocks:
+                asked.append(1 if block.ndim == 1 else block.shape[1])
+                yield from super().separate(iter([block]), rate)
+
+    middle = np.tile(voice(2.0), 12)
+    side = np.roll(middle, 777) * down(under)
+    film = np.stack([middle + side, middle - side], axis=1).astype(np.float32)
+    with WaveWriter(tmp_path / "film.wav", FULL_RATE, 2) as writer:
+        writer.write(film)
+    parts = list(_separated(Watched(), tmp_path / "film.wav"))
+    dialogue, background = (np.concatenate(stem) for stem in zip(*parts, strict=True))
+    assert set(asked) == {channels}
+    assert dialogue.shape == background.shape == film.shape
+    assert np.abs(dialogue + background - film).max() < 1e-6
+    assert np.abs(dialogue).max() > 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from polydub.engines.protocols import Separator
 from polydub.media.audio import WaveWriter, extract_audio, open_waveform, read_blocks, resample_file
 from polydub.media.frames import FrameSource
 from polydub.media.probe import probe_film
@@ -18,6 +19,7 @@ from polydub.model import (
     FaceTrack,
     Image,
     Person,
+    Samples,
     Script,
     Shot,
     Source,
@@ -30,7 +32,7 @@ from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
 from polydub.project.track_store import load_tracks, save_tracks
 from polydub.stages.people import group_people
-from polydub.stages.separate import LevelMeter, StemJudgement, judge
+from polydub.stages.separate import LevelMeter, StemJudgement, judge, nearly_mono
 from polydub.stages.shots import find_shots
 
 RATE = 48_000
@@ -163,14 +165,12 @@ def _write_stems(
     wave = open_waveform(mixed)
     total = max(1, len(wave.samples))
     done = 0
-    separator = run.engines.get("separate")
     meter = LevelMeter(RATE)
-    blocks = read_blocks(mixed, block_s=10.0)
     with (
         WaveWriter(work / "dialogue.wav", RATE, wave.channels) as dialogue,
         WaveWriter(work / "background.wav", RATE, wave.channels) as background,
     ):
-        for voice, bed in separator.separate(blocks, RATE):
+        for voice, bed in _separated(run.engines.get("separate"), mixed):
             dialogue.write(voice)
             background.write(bed)
             meter.add(voice, bed)
@@ -181,6 +181,23 @@ def _write_stems(
     if judgement.clean:
         _silence_background(work, mixed)
     save(work / "judgement.json", judgement)
+
+
+def _separated(separator: Separator, mixed: Path) -> Iterator[tuple[Samples, Samples]]:
+    """``(dialogue, background)`` of a sound file, block by block; their sum is the file.
+
+    Of two channels that hold one sound only the middle is separated, which halves the work; what
+    is between them stays in the background.
+    """
+    if not nearly_mono(read_blocks(mixed, block_s=10.0)):
+        yield from separator.separate(read_blocks(mixed, block_s=10.0), RATE)
+        return
+    whole, done = open_waveform(mixed).samples, 0
+    middles = (block.mean(axis=1) for block in read_blocks(mixed, block_s=10.0))
+    for voice, _ in separator.separate(middles, RATE):
+        both = np.repeat(voice[:, None], 2, axis=1)
+        yield both, whole[done : done + len(voice)] - both
+        done += len(voice)
 
 
 def _silence_background(work: Path, mixed: Path) -> None:

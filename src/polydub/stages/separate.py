@@ -1,7 +1,8 @@
-"""Whether separation was needed."""
+"""Whether separation is needed, and of how many channels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,25 @@ Levels = npt.NDArray[np.float32]
 
 FRAME_S = 0.05
 SILENCE_DB = -120.0
+
+
+NEARLY_MONO_DB = 40.0
+"""What an encoder leaves between the channels of a film with one microphone lies 45 dB under it."""
+
+
+def nearly_mono(blocks: Iterable[Samples], under_db: float = NEARLY_MONO_DB) -> bool:
+    """Whether both channels of ``blocks`` ``[n, 2]`` hold one sound, up to ``under_db`` below it.
+
+    The half of their difference is compared with the half of their sum, over all blocks.
+    """
+    middle = side = 0.0
+    for block in blocks:
+        if block.ndim != 2 or block.shape[1] != 2:
+            return False
+        left, right = block.T.astype(np.float64)
+        middle += float(((left + right) ** 2).sum())
+        side += float(((left - right) ** 2).sum())
+    return side <= middle * 10 ** (-under_db / 10)
 
 
 class LevelMeter:
