@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -322,3 +323,29 @@ def test_a_voice_is_what_is_heard_alone_and_among_other_sound(music: float, both
     assert bool(heard[1] > 0) is both
     if both:
         assert heard[1] < unit([1, music])[1]
+
+
+@pytest.mark.parametrize(("clear", "chosen"), [("third", "third"), ("second", "second")])
+def test_further_voices_are_heard_while_nobody_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clear: str, chosen: str
+) -> None:
+    voices = {
+        "first": np.array([1.0, 1.0, 0.0, 0.3]),
+        "second": np.array([1.0, 1.0, 0.2, 0.3]),
+        "third": np.array([1.0, 1.0, 0.5, 0.3]),
+        "fourth": np.array([1.0, 0.2, 0.9, 0.1]),
+    }
+    voices[clear][3] = 0.15  # so little of it is understood
+    monkeypatch.setattr(sys.modules[__name__], "VOICES", voices)
+    said: list[str] = []
+
+    class Noted(Plain):
+        def speak(self, request: SpeechRequest) -> Speech:
+            said.append(request.style)
+            return super().speak(request)
+
+    class Shaping(Noted, Shapeable):
+        broken = True
+
+    assert cast(StubRun(tmp_path, Shaping()), [1, 1, 0, 0.3]).voice == chosen
+    assert set(said) == {"first", "second", chosen}

@@ -51,7 +51,7 @@ from polydub.stages.shape import (
 )
 from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
-CASTING = 7
+CASTING = 8
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
 
 
@@ -352,6 +352,15 @@ UNSPACED_LETTERS = 3
 """Letters that a character counts for in a language without spaces: they are said in its time."""
 
 
+AUDITIONS, AUDITIONS_TO_SHAPE = 3, 2
+"""How many candidates are heard; two where the chosen one is brought nearer afterwards anyway."""
+
+
+UNCLEAR = 0.15
+"""Round-trip error from which on another candidate is heard as well: a Chinese voice in French
+was heard 36 % wrong, the next one 7 %."""
+
+
 PROBE_LENGTH = 80
 """Letters of the text that a voice is shaped on: two or three stretches, said in turn."""
 
@@ -406,7 +415,8 @@ def _tuned(
     """The candidate that comes nearest, heard reading the speaker's own lines, and then tuned.
 
     Where the synthesiser's voices can be shaped, the better of the first two is, and stays so if
-    that brings it nearer and it is still understood. Others are converted after synthesis.
+    that brings it nearer and it is still understood. Others are converted after synthesis. Further
+    candidates are heard while nobody is understood.
     """
     name, language = who
     engine = run.engines.name("speak")
@@ -417,13 +427,19 @@ def _tuned(
     synthesizer, embedder = run.engines.get("speak"), run.engines.get("voiceprint")
     shapeable = isinstance(synthesizer, ShapeableSynthesizer)
     shapeable = shapeable and isinstance(embedder, SlopingEmbedder)
-    tried = candidates[:2] if shapeable else candidates
-    styles = [style.name for style in tried]
-    if shapeable:
-        styles = [_at_pitch(synthesizer, style, audition.profile) for style in tried]
-    takes = [audition.spoken(style) for style in styles]
-    heard = [audition.heard(style, take) for style, take in zip(styles, takes, strict=True)]
-    best = _best(heard, audition, tried)
+    wanted = AUDITIONS_TO_SHAPE if shapeable else AUDITIONS
+    styles: list[str] = []
+    takes: list[Waveform] = []
+    heard: list[tuple[Voiceprint, float]] = []
+    best = 0
+    for style in candidates:
+        if len(heard) >= wanted and heard[best][1] <= UNCLEAR:
+            break
+        at_pitch = _at_pitch(synthesizer, style, audition.profile) if shapeable else style.name
+        styles.append(at_pitch)
+        takes.append(audition.spoken(at_pitch))
+        heard.append(audition.heard(at_pitch, takes[-1]))
+        best = _best(heard, audition, candidates[: len(heard)])
     if shapeable and (shaped := _shaped(audition, styles[best], heard[best])):
         return shaped
     return _converted(audition, VoiceChoice(engine, styles[best]), takes[best])

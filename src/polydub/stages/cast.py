@@ -31,8 +31,8 @@ class CastOptions:
     half of what lies beyond, ``max_pitch_ratio`` at most. ``gender_cost`` applies to styles that
     are not of the speaker's :func:`sure_gender`; ``gain`` is the least improvement for which a
     converted voice is preferred to the plain one, since conversion costs naturalness (DistillMOS
-    4.48 -> 4.46 at best). ``auditions`` is how many of the nearest styles are heard in the target
-    language before one is chosen.
+    4.48 -> 4.46 at best). ``auditions`` is how many of the nearest styles may be heard in the
+    target language before one is chosen.
 
     ``roughness_cost`` is what a voice of ``quality`` 0 loses against one of 1; as here, a point of
     MOS is worth a tenth of likeness, of which shaping makes good about half.
@@ -43,7 +43,7 @@ class CastOptions:
     gender_cost: float = 1.0
     roughness_cost: float = 0.4
     gain: float = 0.02
-    auditions: int = 3
+    auditions: int = 4
     clear: float = 0.05
     warps: tuple[float, ...] = (0.92, 1.0, 1.08)
     envelope: float = 0.5
