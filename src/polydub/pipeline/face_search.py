@@ -63,7 +63,8 @@ class FaceSearch:
         self._own = threading.local()
         self._opened = ExitStack()
         self._opening = threading.Lock()
-        self._pool = ThreadPoolExecutor(self._threads, "polydub-faces")
+        self._pools = [ThreadPoolExecutor(1, "polydub-faces") for _ in range(self._threads)]
+        self._asked: list[list[Future[Seen]]] = [[] for _ in self._pools]
 
     def take(self, shot: Shot) -> Seen:
         """What was found in ``shot``. Raises ``InputError`` where the film cannot be read."""
@@ -76,20 +77,18 @@ class FaceSearch:
         return self._waiting.pop(shot.index).result()
 
     def _begin(self, shots: Sequence[Shot]) -> None:
-        """One more than there are threads is begun, so that none of them waits for the taker."""
-        if not self._under_way:
-            self._run.engines.get("identify-face")  # shared: built before any thread asks
-        futures: list[Future[Seen]] = [Future() for _ in shots]
+        """The thread with the least to do goes through ``shots``.
+
+        One stretch more than there are threads is begun, so that none of them waits for the taker.
+        """
+        self._run.engines.get("identify-face")  # shared: built before any thread asks
+        left = [[one for one in asked if not one.done()] for asked in self._asked]
+        idle = min(range(len(left)), key=lambda thread: len(left[thread]))
+        futures = [self._pools[idle].submit(self._seen, shot) for shot in shots]
+        self._asked = left
+        self._asked[idle] += futures
         self._waiting.update((x.index, one) for x, one in zip(shots, futures, strict=True))
         self._under_way.append(shots[-1].index)
-        self._pool.submit(self._go_through, shots, futures)
-
-    def _go_through(self, shots: Sequence[Shot], futures: Sequence[Future[Seen]]) -> None:
-        for shot, future in zip(shots, futures, strict=True):
-            try:
-                future.set_result(self._seen(shot))
-            except BaseException as error:  # raised again by take()
-                future.set_exception(error)
 
     def _seen(self, shot: Shot) -> Seen:
         finder, identifier, frames = self._engines()
@@ -134,7 +133,8 @@ class FaceSearch:
         trace: TracebackType | None,
     ) -> None:
         self._given_up.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in self._pools:
+            pool.shutdown(wait=True, cancel_futures=True)
         self._opened.close()
 
 
