@@ -127,8 +127,9 @@ class SharpnessMatch:
             if _detail(_softened(patch, sigma), ring) <= wanted * _SHARPER:
                 break
         if sigma == 0.0:
+            green = np.ascontiguousarray(patch[..., 1:2])  # all that counts as detail
             for gain in self._GAINS:
-                if _detail(_sharpened(patch, gain), ring) >= wanted:
+                if _detail(_sharpened(green, gain), ring, 0) >= wanted:
                     break
         if self._previous is not None:
             sigma, gain = (sigma + self._previous[0]) / 2, (gain + self._previous[1]) / 2
@@ -153,9 +154,10 @@ def _sharpened(patch: FloatImage, gain: float) -> FloatImage:
     return sharp
 
 
-def _detail(image: FloatImage, ring: FloatImage) -> float:
-    """Mean squared Laplacian of the green channel on the ring."""
-    fine = cv2.Laplacian(np.ascontiguousarray(image[..., 1]), cv2.CV_32F)
+def _detail(image: FloatImage, ring: FloatImage, channel: int = 1) -> float:
+    """Mean squared Laplacian of a ``channel``, by default the green one, on the ring."""
+    flat = image if image.ndim == 2 else image[..., channel]
+    fine = cv2.Laplacian(np.ascontiguousarray(flat), cv2.CV_32F)
     return float((fine**2 * ring).sum() / max(float(ring.sum()), 1.0)) + 0.05
 
 
