@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from fractions import Fraction
 from typing import Any
 
@@ -82,7 +83,7 @@ def new_run(finder: type[FakeFaces] = FakeFaces) -> Run:
 
 def search(run: Run, wanted: list[Shot], threads: int, **film: Any) -> list[Seen]:
     opener: Any = lambda: Film(**film)  # noqa: E731
-    with FaceSearch(run, opener, wanted, threads=threads) as found:
+    with closing(FaceSearch(run, opener, wanted, threads=threads)) as found:
         return [found.take(shot) for shot in wanted]
 
 
@@ -128,7 +129,7 @@ def test_an_engine_that_cannot_be_built_is_an_error() -> None:
 def test_work_that_nobody_waits_for_is_given_up() -> None:
     run, wanted = new_run(), shots(40)
     opener: Any = Film
-    with FaceSearch(run, opener, wanted, threads=2) as found:
+    with closing(FaceSearch(run, opener, wanted, threads=2)) as found:
         found.take(wanted[0])
     assert Film.opened == 0
     run.stop.set()
@@ -139,7 +140,7 @@ def test_work_that_nobody_waits_for_is_given_up() -> None:
 def test_shots_that_nobody_asks_for_hold_nothing_up() -> None:
     wanted = shots(21)
     opener: Any = Film
-    with FaceSearch(new_run(), opener, wanted, threads=1) as found:
+    with closing(FaceSearch(new_run(), opener, wanted, threads=1)) as found:
         assert [len(found.take(shot).tracks) for shot in wanted[::7]] == [1, 1, 0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -220,7 +221,7 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
     new = [shot for shot in shots if not run.has("faces", *keys[shot.index])]
     with (
         run.stage("faces", total=len(shots)) as progress,
-        FaceSearch(run, lambda: frames_of(source, video), new) as search,
+        closing(FaceSearch(run, lambda: frames_of(source, video), new)) as search,
     ):
         for shot in shots:
             make = partial(_keep_faces, search, shot)

@@ -7,17 +7,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from polydub.engines.protocols import FaceFinder, FaceIdentifier
 from polydub.errors import EngineError
 from polydub.media.frames import FrameSource, Glance
 from polydub.model import FaceTrack, Image, Shot
-from polydub.pipeline.run import Run, Stopped
+from polydub.pipeline.run import Run, Stopped, close_engine
 from polydub.stages.faces import FaceOptions, track_faces
 
 T = TypeVar("T")
@@ -41,7 +39,7 @@ class Seen:
 class FaceSearch:
     """Finds the faces in ``shots``, which are asked for in their order by :meth:`take`.
 
-    A context manager: leaving it gives up what was not asked for. ``open_frames`` opens the film.
+    ``open_frames`` opens the film. :meth:`close` gives up what was not asked for.
     """
 
     def __init__(
@@ -51,27 +49,21 @@ class FaceSearch:
         shots: Sequence[Shot],
         *,
         threads: int | None = None,
-        options: FaceOptions | None = None,
     ) -> None:
-        self._run, self._open_frames = run, open_frames
-        self._options = options or FaceOptions()
+        self._run = run
         self._stretches = deque(stretches(shots))
-        self._threads = threads or max(1, min(MOST_THREADS, os.cpu_count() or 1))
         self._waiting: dict[int, Future[Seen]] = {}
         self._under_way: deque[int] = deque()  # the last shot of each stretch
         self._given_up = threading.Event()
-        self._own = threading.local()
-        self._opened = ExitStack()
-        self._opening = threading.Lock()
-        self._pools = [ThreadPoolExecutor(1, "polydub-faces") for _ in range(self._threads)]
-        self._asked: list[list[Future[Seen]]] = [[] for _ in self._pools]
+        count = threads or max(1, min(MOST_THREADS, os.cpu_count() or 1))
+        self._searchers = [_Searcher(run, open_frames, self._given_up) for _ in range(count)]
 
     def take(self, shot: Shot) -> Seen:
         """What was found in ``shot``. Raises ``InputError`` where the film cannot be read."""
         while self._under_way and self._under_way[0] < shot.index:
             self._under_way.popleft()
         while self._stretches and (
-            len(self._under_way) <= self._threads or shot.index not in self._waiting
+            len(self._under_way) <= len(self._searchers) or shot.index not in self._waiting
         ):
             self._begin(self._stretches.popleft())
         return self._waiting.pop(shot.index).result()
@@ -82,17 +74,45 @@ class FaceSearch:
         One stretch more than there are threads is begun, so that none of them waits for the taker.
         """
         self._run.engines.get("identify-face")  # shared: built before any thread asks
-        left = [[one for one in asked if not one.done()] for asked in self._asked]
-        idle = min(range(len(left)), key=lambda thread: len(left[thread]))
-        futures = [self._pools[idle].submit(self._seen, shot) for shot in shots]
-        self._asked = left
-        self._asked[idle] += futures
-        self._waiting.update((x.index, one) for x, one in zip(shots, futures, strict=True))
+        idle = min(self._searchers, key=lambda searcher: searcher.left)
+        self._waiting.update((shot.index, idle.begin(shot)) for shot in shots)
         self._under_way.append(shots[-1].index)
 
+    def close(self) -> None:
+        """Stop the threads, and release what they hold."""
+        self._given_up.set()
+        for searcher in self._searchers:
+            searcher.close()
+
+
+class _Searcher:
+    """A thread with a finder and a decoder of its own, which it makes for its first shot."""
+
+    def __init__(
+        self, run: Run, open_frames: Callable[[], FrameSource], given_up: threading.Event
+    ) -> None:
+        self._run, self._open_frames, self._given_up = run, open_frames, given_up
+        self._pool = ThreadPoolExecutor(1, "polydub-faces")
+        self._asked: list[Future[Seen]] = []
+        self._finder: FaceFinder | None = None
+        self._frames: FrameSource | None = None
+
+    @property
+    def left(self) -> int:
+        """How many shots are still to be gone through."""
+        self._asked = [future for future in self._asked if not future.done()]
+        return len(self._asked)
+
+    def begin(self, shot: Shot) -> Future[Seen]:
+        """What is going to be found in ``shot``, after those begun before."""
+        self._asked.append(self._pool.submit(self._seen, shot))
+        return self._asked[-1]
+
     def _seen(self, shot: Shot) -> Seen:
-        finder, identifier, frames = self._engines()
-        options = self._options
+        finder = self._finder = self._finder or self._run.engines.another("faces")
+        frames = self._frames = self._frames or self._open_frames()
+        identifier: FaceIdentifier = self._run.engines.get("identify-face")
+        options = FaceOptions()
 
         def search(first: int, last: int) -> Iterator[tuple[int, Image]]:
             return self._stoppable(frames.skim(first, last, every=options.stride))
@@ -105,17 +125,6 @@ class FaceSearch:
         except EngineError as error:  # this shot goes without faces; the film goes on
             return Seen((), error.message)
 
-    def _engines(self) -> tuple[FaceFinder, FaceIdentifier, FrameSource]:
-        """A finder and a decoder of this thread's own."""
-        if not hasattr(self._own, "finder"):
-            finder = self._run.engines.another("faces")
-            frames = self._open_frames()
-            with self._opening:
-                self._opened.enter_context(closed(finder))
-                self._opened.enter_context(closing(frames))
-            self._own.finder, self._own.frames = finder, frames
-        return self._own.finder, self._run.engines.get("identify-face"), self._own.frames
-
     def _stoppable(self, items: Iterator[T]) -> Iterator[T]:
         for item in items:
             self._run.go_on()
@@ -123,19 +132,12 @@ class FaceSearch:
                 raise Stopped
             yield item
 
-    def __enter__(self) -> FaceSearch:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._given_up.set()
-        for pool in self._pools:
-            pool.shutdown(wait=True, cancel_futures=True)
-        self._opened.close()
+    def close(self) -> None:
+        """Wait for the shot in hand and release the finder and the film."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        close_engine(self._finder)
+        if self._frames is not None:
+            self._frames.close()
 
 
 def stretches(shots: Sequence[Shot], length: Fraction = STRETCH_S) -> Iterator[list[Shot]]:
@@ -153,13 +155,3 @@ def stretches(shots: Sequence[Shot], length: Fraction = STRETCH_S) -> Iterator[l
         group.append(shot)
     if group:
         yield group
-
-
-@contextmanager
-def closed(engine: Any) -> Iterator[None]:
-    """Closes an engine that can be closed."""
-    try:
-        yield
-    finally:
-        if (close := getattr(engine, "close", None)) is not None:
-            close()

@@ -86,9 +86,7 @@ class Engines:
     def release(self, *kinds: str) -> None:
         """Let go of engines whose work is done, so that their memory does not pile up."""
         for key in [key for key in list(self._built) if key[0] in kinds]:
-            close = getattr(self._built.pop(key), "close", None)
-            if close is not None:
-                close()
+            close_engine(self._built.pop(key))
 
     def close(self) -> None:
         """The run is over: what nobody fetched is not built any more."""
@@ -104,6 +102,13 @@ class Engines:
     def chosen(self, language: str) -> dict[str, str]:
         """``kind -> name@version`` of the engines behind a dub into ``language``."""
         return {kind: self.identity(kind, language) for kind in self.kinds()}
+
+
+def close_engine(engine: Any) -> None:
+    """Release what ``engine`` holds, if it can be told to."""
+    close = getattr(engine, "close", None)
+    if close is not None:
+        close()
 
 
 @dataclass(slots=True)
