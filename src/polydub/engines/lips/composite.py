@@ -121,15 +121,14 @@ class SharpnessMatch:
 
     def __call__(self, base: FloatImage, patch: FloatImage, ring: FloatImage) -> FloatImage:
         """``patch``, softened or sharpened where that brings it nearer to ``base``."""
-        wanted = _detail(base, ring)
+        own, wanted = _plane(patch), _detail(_plane(base), ring)
         sigma, gain = self._SIGMAS[0], self._GAINS[0]
         for sigma in self._SIGMAS:
-            if _detail(_softened(patch, sigma), ring) <= wanted * _SHARPER:
+            if _detail(_softened(own, sigma), ring) <= wanted * _SHARPER:
                 break
         if sigma == 0.0:
-            green = np.ascontiguousarray(patch[..., 1:2])  # all that counts as detail
             for gain in self._GAINS:
-                if _detail(_sharpened(green, gain), ring, 0) >= wanted:
+                if _detail(_sharpened(own, gain), ring) >= wanted:
                     break
         if self._previous is not None:
             sigma, gain = (sigma + self._previous[0]) / 2, (gain + self._previous[1]) / 2
@@ -154,10 +153,14 @@ def _sharpened(patch: FloatImage, gain: float) -> FloatImage:
     return sharp
 
 
-def _detail(image: FloatImage, ring: FloatImage, channel: int = 1) -> float:
-    """Mean squared Laplacian of a ``channel``, by default the green one, on the ring."""
-    flat = image if image.ndim == 2 else image[..., channel]
-    fine = cv2.Laplacian(np.ascontiguousarray(flat), cv2.CV_32F)
+def _plane(image: FloatImage) -> FloatImage:
+    """The green channel ``[h, w]``, on which detail is judged."""
+    return np.ascontiguousarray(image[..., 1])
+
+
+def _detail(plane: FloatImage, ring: FloatImage) -> float:
+    """Mean squared Laplacian of ``plane`` on the ring."""
+    fine = cv2.Laplacian(plane, cv2.CV_32F)
     return float((fine**2 * ring).sum() / max(float(ring.sum()), 1.0)) + 0.05
 
 
