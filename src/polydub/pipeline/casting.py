@@ -11,6 +11,7 @@ import numpy as np
 
 from polydub.engines.protocols import SpeechRequest, StylePrint, VoiceEmbedder, VoiceReference
 from polydub.errors import EngineError, ProjectError
+from polydub.evaluate.likeness import centre
 from polydub.media.audio import open_waveform, resample
 from polydub.model import (
     CLONE,
@@ -160,9 +161,7 @@ def _voiceprint(
     embedder: VoiceEmbedder, dialogue: Waveform, mix: Waveform, spans: Sequence[Span]
 ) -> Voiceprint:
     alone, among = (embedder.embed(_joined(sound, spans)) for sound in (dialogue, mix))
-    if float(alone @ among) < SAME_VOICE:
-        return alone
-    return np.asarray((alone + among) / np.linalg.norm(alone + among), np.float32)
+    return centre([alone, among]) if float(alone @ among) >= SAME_VOICE else alone
 
 
 def _joined(audio: Waveform, spans: Sequence[Span]) -> Waveform:
