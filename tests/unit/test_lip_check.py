@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
 from polydub.engines.lips.exemplar import ExemplarLips
+from polydub.engines.lips.geometry import OUTER_LIPS
 from polydub.engines.protocols import LipOutcome, LipSpan, Patch
 from polydub.errors import EngineError
 from polydub.model import FaceTrack, Image, Span
@@ -120,6 +122,13 @@ def _spoiled(patch: Patch, head: Head, how: str) -> Patch:
         pixels = pixels * np.array([0.35, 0.5, 1.4])
     if how == "flicker":
         pixels = pixels + (25 if patch.frame % 2 else -25)
+    if how == "blur":
+        outline = head.points(patch.frame)[list(OUTER_LIPS), :2].round().astype(np.int32)
+        mouth = np.zeros((height, width), np.uint8)
+        cv2.fillPoly(mouth, [outline - (patch.left, patch.top)], 255)
+        soft = cv2.GaussianBlur(patch.pixels, (0, 0), 9)
+        share = cv2.GaussianBlur(cv2.dilate(mouth, np.ones((9, 9))), (0, 0), 4)[..., None] / 255
+        pixels = np.rint(pixels + share * (soft - pixels)).astype(int)
     if how == "edge":
         inner = pixels[height // 4 : -height // 4, width // 4 : -width // 4]
         inner += np.array([24, -10, -16])
@@ -182,8 +191,22 @@ def test_an_engine_that_does_not_say_what_it_wants_is_judged_by_the_sounds() -> 
     assert fell.patches == () and any("do not close" in reason for reason in fell.skipped)
 
 
+def test_a_mouth_that_has_lost_its_fine_detail_is_not_shown() -> None:
+    head, track, _, checker = setting()
+    (made,) = rendered(head, track)
+    sharp, blurred = (
+        next(checker.checked(iter([replace(made, patches=patches)]))).scores["seen_detail"]
+        for patches in (made.patches, tuple(_spoiled(p, head, "blur") for p in made.patches))
+    )
+    assert blurred < LipLimits().detail < 0.8 < sharp
+    found = figures(Measured(frames=20, details=[(100.0, 30.0)] * 20))
+    assert "blurred (0.31 of the original's fine detail)" in fault(found)
+    assert fault(figures(Measured(frames=20, details=[(0.1, 0.0)] * 20))) == ""
+
+
 def test_little_is_no_ground_for_a_verdict() -> None:
     few = Measured(frames=4, gaps=[(0.1, 0.0), (0.0, 0.2)], changes=[(1.0, 9.0)], seams=[9.0])
+    few.details.append((100.0, 1.0))
     assert fault(figures(few)) == ""
     assert fault({}) == ""
 
@@ -197,7 +220,8 @@ def test_a_mouth_that_should_keep_still_is_judged_by_its_size() -> None:
 
 def test_every_limit_can_be_moved() -> None:
     found = {"follows": 0.5, "farther": 0.2, "print": 0.5, "flicker": 3.0, "seam": 5.0, "lost": 0.4}
-    lax = LipLimits(follows=0.4, lost=0.5, farther=0.3, flicker=4.0, seam=6.0)
+    found["detail"] = 0.3
+    lax = LipLimits(follows=0.4, lost=0.5, farther=0.3, flicker=4.0, seam=6.0, detail=0.2)
     assert fault(found, lax) == ""
     assert fault(found) != ""
 

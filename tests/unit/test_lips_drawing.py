@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -12,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polydub.engines.lips.appearance import cavity_penalty, look
+from polydub.engines.lips.bank import BankBuilder, Pick
 from polydub.engines.lips.choose import (
     MouthStates,
     cheapest_path,
     transition_costs,
     unary_costs,
 )
-from polydub.engines.lips.composite import ColourMatch, SharpnessMatch, mouth_masks
-from polydub.engines.lips.gates import focus_gate
+from polydub.engines.lips.composite import ColourMatch, Lips, SharpnessMatch, mouth_masks
+from polydub.engines.lips.gates import blur, focus_gate
 from polydub.engines.lips.geometry import (
     LOWER_LIP,
     NOSE_BASE,
@@ -33,6 +35,7 @@ from polydub.engines.lips.mapping import (
     QuantileMap,
     mouth_range,
 )
+from polydub.engines.lips.occlusion import HandFinder
 from polydub.engines.lips.shape import ShapeModel
 from polydub.engines.lips.synthesis import Layer, layers
 from polydub.engines.lips.visemes import MouthCurve
@@ -237,6 +240,66 @@ def test_a_sharp_patch_is_softened_to_its_surroundings_and_a_blunt_one_gets_deta
     assert (SharpnessMatch()(fine, fine, ring) == fine).all()
     blunt = cv2.GaussianBlur(fine, (0, 0), 0.5)
     assert detail(blunt) < detail(SharpnessMatch()(fine, blunt, ring)) < 1.1 * detail(fine)
+
+
+def test_a_mouth_is_no_sharper_than_the_lips_that_it_covers() -> None:
+    random = np.random.default_rng(6)
+    skin = 120 + 2 * random.standard_normal((80, 100, 3)).astype(np.float32)
+    alpha, ring = np.zeros((80, 100), np.float32), np.ones((80, 100), np.float32)
+    alpha[30:50, 30:70] = 1
+    ring[25:55, 25:75] = 0
+    sharp = skin.copy()
+    sharp[36:44, 34:66] = 40
+    soft = cv2.GaussianBlur(sharp, (0, 0), 3) + (skin - skin.mean())
+
+    def edges(image: np.ndarray) -> float:
+        return Lips(alpha, 60.0).edges(np.ascontiguousarray(image[..., 1]))
+
+    assert edges(sharp) > 8 * edges(soft)
+    assert edges(SharpnessMatch()(soft, sharp, ring)) > 8 * edges(soft)  # the skin does not tell
+    near = SharpnessMatch()(soft, sharp, ring, Lips(alpha, 60.0))
+    blurred = SharpnessMatch()(soft, sharp, ring, Lips(alpha, 60.0, 1.0))
+    assert edges(blurred) <= edges(near) < 2.1 * edges(soft)
+    assert edges(blurred) < 1.2 * edges(soft)
+    assert Lips(alpha, 60.0, 1.0).sharper < 1.2 < 1.8 < Lips(alpha, 60.0).sharper
+    assert (SharpnessMatch()(sharp, sharp, ring, Lips(alpha, 60.0, 1.0)) == sharp).all()
+
+
+def test_a_mouth_out_of_focus_is_not_drawn_on_a_sharp_face() -> None:
+    _, mouth = head_range()
+    have = states([0.005, 0.03])
+    sharp = replace(states([0.005]), sharpness=np.array([4.4]))
+    alike = replace(have, sharpness=np.array([4.0, 4.4]))
+    assert unary_costs(sharp, alike, mouth, np.zeros(2)).argmin() == 0
+    blurred = replace(have, sharpness=np.array([2.1, 4.4]))
+    assert unary_costs(sharp, blurred, mouth, np.zeros(2)).argmin() == 1
+
+
+def test_frames_out_of_focus_are_no_exemplars() -> None:
+    head = Head(120)
+    canonical = person_canonical([head.track()])
+    assert canonical is not None
+    geometry = measure_track(head.track(), canonical)
+
+    def read(first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
+        for frame, image in head.read(first, last):
+            grain = np.random.default_rng(frame).normal(0, 6, image.shape)
+            noisy = np.clip(image + grain, 0, 255).astype(np.uint8)
+            yield frame, cv2.GaussianBlur(noisy, (0, 0), 8) if frame < 30 else noisy
+
+    mouth = mouth_range([geometry])
+    assert mouth is not None
+    builder = BankBuilder([geometry], 0, HandFinder())
+    builder.collect([Pick(0, row) for row in range(120)], range(120), read)
+    bank = builder.build(mouth)
+    assert bank is not None and len(bank) == 90
+    soft = [builder.surfaces[frame][1] for frame in range(30)]
+    assert max(soft) < bank.states.sharpness.min() - 1
+
+
+def test_a_frame_is_blurred_by_how_much_it_lacks_of_the_usual_detail() -> None:
+    usual = np.full(50, 4.5)
+    assert blur(np.array([4.6, 4.1, 3.65, 2.5]), usual) == pytest.approx([0.0, 0.0, 0.5, 1.0])
 
 
 def test_faces_out_of_focus_are_left_alone() -> None:

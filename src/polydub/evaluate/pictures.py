@@ -100,6 +100,11 @@ def sharpness(square: Floats) -> float:
     return float(laplace(square @ _LUMA).var())
 
 
+def detail(square: Floats, mask: Mask) -> float:
+    """Mean squared Laplacian of luma where ``mask``. Grain counts as well."""
+    return float((laplace(square @ _LUMA)[mask] ** 2).mean())
+
+
 def ring(size: int, *, inner: float = 0.45, outer: float = 0.95) -> Mask:
     """Pixels of a square between two ellipses around its middle: the skin around a mouth."""
     at = (np.arange(size) + 0.5) / size * 2 - 1

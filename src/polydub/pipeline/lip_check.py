@@ -24,6 +24,8 @@ GROUP, EVERY = 2, 8
 """Of so many frames as the second, the first many are looked at, neighbours for their change."""
 PRINTS = 3
 SQUARE = 64
+MIDDLE = ~pictures.ring(SQUARE, inner=0.4, outer=2.0)
+"""The part of a square in which the mouth is."""
 FADE = 4
 """Frames over which a mouth is dissolved beside a span that was taken back."""
 LIPS = (13, 14)
@@ -152,12 +154,14 @@ class _Look:
     def _compare(
         self, index: int, before: Image, after: Image, own: npt.NDArray[np.float32], iod: float
     ) -> None:
-        """Seam, and change against the frame before."""
+        """Seam, fine detail, and change against the frame before."""
         x, y = (float(value) for value in own[list(MOUTH), :2].mean(axis=0))
         pair = [pictures.crop(image, (x, y), 1.1 * iod, SQUARE) for image in (before, after)]
         step = pictures.seam(*pair)
         if step is not None:
             self.seen.seams.append(step)
+        own_detail, new_detail = (pictures.detail(square, MIDDLE) for square in pair)
+        self.seen.details.append((own_detail, new_detail))
         if self._last is not None and self._last[0] == index - 1:
             ring = pictures.ring(SQUARE)
             first, second = (

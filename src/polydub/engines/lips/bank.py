@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from polydub.engines.lips.appearance import Look, cavity_penalty, look
 from polydub.engines.lips.choose import MouthStates
+from polydub.engines.lips.gates import focus_gate
 from polydub.engines.lips.geometry import OUTER_LIPS, Floats, Ints, TrackGeometry
 from polydub.engines.lips.mapping import MouthRange
 from polydub.engines.lips.occlusion import HandFinder
@@ -216,7 +217,7 @@ class BankBuilder:
         """The bank of all frames that could be read; ``None`` when there is none."""
         hidden = {track: watch.hidden() for track, watch in self._watches.items()}
         free = [pick for pick in self._kept if hidden[pick.track][pick.row] <= HIDDEN]
-        picks = sorted(free, key=lambda pick: (pick.track, pick.row))
+        picks = sorted(self._in_focus(free), key=lambda pick: (pick.track, pick.row))
         if not picks:
             return None
         place = {pick: index for index, pick in enumerate(picks)}
@@ -242,6 +243,14 @@ class BankBuilder:
             np.array(follows, np.int64),
             penalty,
         )
+
+    def _in_focus(self, picks: list[Pick]) -> list[Pick]:
+        """Those that are not out of focus for this person: a frame as soft is never drawn in."""
+        sharpness = np.array([self._kept[pick][1].sharpness for pick in picks])
+        if not len(sharpness):
+            return []
+        gates = focus_gate(sharpness, sharpness)
+        return [pick for pick, gate in zip(picks, gates, strict=True) if gate > 0]
 
     def _columns(
         self, picks: list[Pick]

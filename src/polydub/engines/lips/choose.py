@@ -14,6 +14,7 @@ _MEETING = 0.02  # IOD: lips that touch
 _SHADOW = 0.02  # share of the mouth: the line between lips that meet
 _SLIT = 0.15  # share of the mouth that a clearly open one has dark
 _ALIKE = 0.3  # log variance: sharpness differs so much from frame to frame anyway
+_BLURRED = 1.0  # log variance by which a softer mouth is seen to be so
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +54,9 @@ def unary_costs(
     if have.gape is not None:  # the mesh takes a slit for lips that meet
         ajar = np.maximum(0, have.gape - np.percentile(have.gape, 5) - _SHADOW)
         shape = shape + meeting * 12 * ajar[None] / _SLIT
-    soft = np.abs(have.sharpness[None] - wanted.sharpness[:, None])
-    looks = 0.25 * light + np.maximum(0, soft - _ALIKE)
+    softer = wanted.sharpness[:, None] - have.sharpness[None]
+    looks = 0.25 * light + np.maximum(0, np.abs(softer) - _ALIKE)
+    looks = looks + 4 * np.maximum(0, softer - _BLURRED)
     costs: Floats = shape + 1.5 * dw + 0.5 * turned + looks + penalty[None]
     return costs
 

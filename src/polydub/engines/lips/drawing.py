@@ -145,8 +145,9 @@ class _Work:
         shown = layers(plan.path, drawing.bank.follows, at)
         row = at + drawing.first - self.track_first
         try:
+            strength, blurred = float(plan.strength[at]), float(plan.blurred[at])
             return drawing.artist.draft(
-                image, row, plan.shapes[at], float(plan.strength[at]), shown, hands
+                image, row, plan.shapes[at], strength, shown, hands, blurred
             )
         except np.linalg.LinAlgError:
             return None

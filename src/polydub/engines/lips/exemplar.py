@@ -25,7 +25,7 @@ class ExemplarLips:
     capabilities = Capabilities(
         kind="lips",
         name="exemplar",
-        version="3",
+        version="4",
         summary="Own mouths of the person, chosen per frame and warped; no trained weights.",
         code_licence="Apache-2.0",
         weights_licence="Apache-2.0 (hand model only)",

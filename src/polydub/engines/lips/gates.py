@@ -84,6 +84,16 @@ def focus_gate(sharpness: Floats, usual: Floats) -> Floats:
     return gate
 
 
+def blur(sharpness: Floats, usual: Floats) -> Floats:
+    """How far frames ``[n]`` are out of focus, 0..1, by ``sharpness`` as in :func:`focus_gate`.
+
+    Frames of one face in focus differ by half a log variance, for an open mouth has more edges.
+    """
+    lacking = float(np.median(usual)) - sharpness
+    soft: Floats = np.clip((lacking - 0.5) / 0.7, 0, 1)
+    return soft
+
+
 def cover_gate(hidden: Floats) -> Floats:
     """Strength ``[n]`` by the share of the mouth that something hides: none from 8 % on."""
     gate: Floats = np.clip((0.08 - hidden) / 0.05, 0, 1)

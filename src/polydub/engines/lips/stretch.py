@@ -19,6 +19,7 @@ from polydub.engines.lips.gates import (
     FOCUS,
     LIGHT,
     OCCLUDED,
+    blur,
     combine,
     cover_gate,
     fade,
@@ -89,7 +90,8 @@ class StretchPlan:
     """Everything decided before pixels are drawn, one row per frame of the stretch.
 
     ``strength`` 0..1; ``reasons`` what weighs most where it is small; ``path`` exemplar of each
-    frame; ``shapes`` ``[n, 478, 3]`` target shapes; ``targets`` as drawn; ``cost`` of the exemplar.
+    frame; ``shapes`` ``[n, 478, 3]`` target shapes; ``targets`` as drawn; ``cost`` of the exemplar;
+    ``blurred`` 0..1, how far the frame is out of focus.
     """
 
     strength: Floats
@@ -98,6 +100,7 @@ class StretchPlan:
     shapes: Floats
     targets: MouthTargets
     cost: Floats
+    blurred: Floats
 
 
 def plan_stretch(
@@ -148,4 +151,5 @@ def plan_stretch(
         shapes=model(wanted.aperture, wanted.width),
         targets=drawn,
         cost=unary[np.arange(len(rows)), path],
+        blurred=blur(sharpness, bank.states.sharpness),
     )

@@ -11,6 +11,7 @@ import numpy as np
 from polydub.engines.lips.bank import Bank
 from polydub.engines.lips.composite import (
     ColourMatch,
+    Lips,
     Masks,
     SharpnessMatch,
     changed_part,
@@ -94,7 +95,8 @@ class Draft:
 
     ``own`` and ``moved`` are the pixels of ``region`` before and after the own skin followed the
     new jaw. ``patch`` are the exemplars' pixels for the part ``mouth`` of the region, ``masks``
-    where they go; ``cover`` how much of them, ``None`` for nothing.
+    where they go; ``cover`` how much of them, ``None`` for nothing. ``blurred`` 0..1 is how far the
+    frame is out of focus.
     """
 
     frame: int
@@ -106,6 +108,7 @@ class Draft:
     patch: FloatImage | None = None
     masks: Masks | None = None
     cover: float = 0.0
+    blurred: float = 0.0
 
 
 def layers(path: Ints, follows: Ints, frame: int) -> list[Layer]:
@@ -158,10 +161,12 @@ class FrameSynthesizer:
         strength: float,
         shown: list[Layer],
         hands: Sequence[Floats] = (),
+        blurred: float = 0.0,
     ) -> Draft:
         """The warps of one frame, the mouth in normalised ``shape`` ``[478, 3]``.
 
-        ``hands`` (joints in pixels) lie in front of the face: they stay where they are.
+        ``hands`` (joints in pixels) lie in front of the face: they stay where they are. ``blurred``
+        is how far the frame is out of focus, 0..1.
         Raises ``numpy.linalg.LinAlgError`` when the landmarks are degenerate.
         """
         geometry = self._geometry
@@ -203,6 +208,7 @@ class FrameSynthesizer:
             patch=self._fetch(target, mouth, step, shown),
             masks=masks,
             cover=min(1.0, strength / _PASTE_FROM),
+            blurred=blurred,
         )
 
     def _change(self, row: int, shape: Floats) -> float:
@@ -234,10 +240,12 @@ class FrameSynthesizer:
         if draft.mouth is not None and draft.patch is not None and draft.masks is not None:
             inner = draft.mouth.within(draft.region)
             skin = result[inner].astype(np.float32)
-            patch = self._sharpness(skin, draft.patch, draft.masks.ring)
-            patch = patch + self._colour(skin, patch, draft.masks.ring, draft.iod)
+            ring, alpha = draft.masks.ring, draft.masks.alpha
+            lips = Lips(alpha, draft.iod, draft.blurred)
+            patch = self._sharpness(skin, draft.patch, ring, lips)
+            patch = patch + self._colour(skin, patch, ring, draft.iod)
             patch -= skin
-            patch *= (draft.masks.alpha * draft.cover)[..., None]
+            patch *= (alpha * draft.cover)[..., None]
             patch += skin
             result[inner] = np.clip(np.rint(patch, out=patch), 0, 255, out=patch).astype(np.uint8)
         return changed_part(result, draft.own, draft.region, draft.frame)
