@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,10 @@ PIECE_S = 300  # audio is handed over in pieces: features of a whole film would 
 SEARCH_S = 30  # a piece ends at the quietest moment of its last 30 s
 WINDOW_S = 30  # Whisper's own window
 LISTEN = 4  # windows that vote on the language
+SURE, POSSIBLE, TRIED = 0.8, 0.05, 3
+"""Below the first share of the votes, the languages of the second share or more, the third number
+of them at most, are tried: six seconds of English had 0.32 to 0.67 for Welsh, but their words a
+mean log probability of -0.2 in English and of -1.4 to -3.1 in Welsh."""
 
 PROMPTS = {"zh": "以下是普通话的句子。"}
 """Without it, Whisper base may answer Mandarin in Traditional characters."""
@@ -64,7 +69,7 @@ class FasterWhisper:
     capabilities = Capabilities(
         kind="recognize",
         name="whisper",
-        version="2",
+        version="3",
         summary="Whisper (base, int8) through faster-whisper, words with times",
         code_licence="MIT",
         weights_licence="MIT",
@@ -153,7 +158,10 @@ class FasterWhisper:
         return found
 
     def _identify(self, samples: Samples) -> tuple[str, float]:
-        """Whisper's language code and its probability, averaged over the loudest windows."""
+        """Whisper's language code and its probability, averaged over the loudest windows.
+
+        Where that is no clear answer, the language in which the loudest window makes most sense.
+        """
         if not self._model.model.is_multilingual:
             return "en", 1.0
         votes: dict[str, float] = {}
@@ -163,8 +171,23 @@ class FasterWhisper:
             _, _, everything = self._model.detect_language(part)
             for code, probability in everything:
                 votes[code] = votes.get(code, 0.0) + probability / len(windows)
-        best = max(sorted(votes), key=lambda code: votes[code])
+        ranked = sorted(votes, key=lambda code: (-votes[code], code))
+        possible = [code for code in ranked if votes[code] >= POSSIBLE][:TRIED]
+        if votes[ranked[0]] >= SURE or len(possible) < 2:
+            return ranked[0], votes[ranked[0]]
+        (start,) = loudest(samples, WINDOW_S * RATE, 1)
+        part = samples[start : start + WINDOW_S * RATE]
+        best = max(possible, key=lambda code: self._sense(part, code))
         return best, votes[best]
+
+    def _sense(self, part: Samples, code: str) -> float:
+        """Mean log probability of the words of ``part`` in a language, by their time."""
+        segments = self._decode(part, code, None, lambda _: None)
+        seconds = sum(segment.end - segment.start for segment in segments)
+        if seconds <= 0.0:
+            return -math.inf
+        likely = sum((one.end - one.start) * one.avg_logprob for one in segments)
+        return float(likely / seconds)
 
 
 class WhisperLargeV3(FasterWhisper):
