@@ -33,6 +33,8 @@ def test_a_known_error_has_its_known_ratio(tmp_path: Path) -> None:
     assert lost["bed_true_sdr"] == -60
 
 
-def test_silence_has_no_ratio(tmp_path: Path) -> None:
-    write_waveform(tmp_path / "known.wav", Waveform(np.zeros(RATE, np.float32), RATE))
+@pytest.mark.parametrize("level", [0.0, 1e-4])
+def test_what_nobody_hears_has_no_ratio(tmp_path: Path, level: float) -> None:
+    noise = level * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    write_waveform(tmp_path / "known.wav", Waveform(noise, RATE))
     assert true_background(tmp_path / "known.wav", track(tmp_path, np.ones(RATE))) == {}

@@ -78,7 +78,8 @@ _WHY: dict[str, str] = {
     "touched": "nobody is seen speaking",
     "bed_db": "under half a second without speech, or nothing is heard there",
     "bed_sdr": "under half a second without speech, or nothing is heard there",
-    "bed_true_sdr": "the original's background is not known alone; see polydub bench",
+    "bed_true_sdr": "the original's background is not known alone, or cannot be heard; see "
+    "polydub bench",
     "lse_c": "needs the weights of SyncNet: export POLYDUB_WEIGHT_SYNCNET=FILE",
     "lse_d": "needs the weights of SyncNet: export POLYDUB_WEIGHT_SYNCNET=FILE",
     "lse_offset_ms": "needs the weights of SyncNet: export POLYDUB_WEIGHT_SYNCNET=FILE",

@@ -179,15 +179,20 @@ def stability(name: str, lines: Sequence[tuple[str, str, Voiceprint]]) -> float 
     return float(np.dot(print_, centre(others)) / max(float(np.linalg.norm(print_)), 1e-9))
 
 
+HEARD = 0.001
+"""Root mean square (full scale 1) from which on a background counts: -60 dBFS."""
+
+
 def true_background(path: Path, dub: Track) -> dict[str, float]:
     """``bed_true_sdr``: the separated background of a dub against the one that is known.
 
-    SI-SDR over the whole film, in 16 kHz mono; nothing when the known one is silent.
+    SI-SDR over the whole film, in 16 kHz mono; nothing when the known one is under
+    :data:`HEARD`, which nobody hears and no separation finds.
     """
     known, found = mono(path), mono(dub.sound.background)
     size = min(len(known.samples), len(found.samples))
     parts = [np.asarray(x.samples[:size]).reshape(-1) for x in (found, known)]
-    if not size or not np.any(parts[1]):
+    if not size or float(np.sqrt(np.mean(np.square(parts[1])))) < HEARD:
         return {}
     return {"bed_true_sdr": float(np.clip(si_sdr(*parts), FLOOR_DB, -FLOOR_DB))}
 
