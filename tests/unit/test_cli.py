@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -144,9 +145,10 @@ def test_summary_reads_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[
     facts = {
         "cast": [{"person": "P1"}, {"person": None}],
         "decisions": [
-            {"kind": "pass-through", "unit": "L002"},
-            {"kind": "pass-through", "unit": "L002"},
-            {"kind": "warning", "unit": "L001"},
+            {"kind": "pass-through", "stage": "speak", "unit": "L002"},
+            {"kind": "pass-through", "stage": "mix", "unit": "L002"},
+            {"kind": "pass-through", "stage": "lips", "unit": "L003"},
+            {"kind": "warning", "stage": "fit", "unit": "L001"},
         ],
         "lines": [
             {"language": "es", "line": {"translations": translations, "visibility": seen}}
@@ -163,10 +165,12 @@ def test_summary_reads_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[
     tables.show_result(Console(width=200), api.DubResult(tmp_path, (output,)))
     shown = capsys.readouterr().out
     assert "2 (1 seen on screen)" in shown
-    assert "1: L002" in shown
+    assert re.search(r"passed through +1: L002 ", shown)
+    assert re.search(r"mouths kept +1: L003 \(some frames or all\)", shown)
     assert "2 lines are drafts" in shown
     assert "1 of 2 lines: heard only" in shown
-    facts["decisions"] = [{"kind": "pass-through", "unit": "film", "reason": "no speech was found"}]
+    film = {"kind": "pass-through", "stage": "transcribe", "unit": "film"}
+    facts["decisions"] = [film | {"reason": "no speech was found"}]
     page.with_suffix(".json").write_text(json.dumps(facts))
     tables.show_result(Console(width=200), api.DubResult(tmp_path, (output,)))
     shown = capsys.readouterr().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -91,13 +91,7 @@ def _report_facts(path: Path) -> Iterator[tuple[str, str]]:
     if unseen:
         yield "off screen", f"{unseen} of {len(entries)} lines: heard only, no lips to move"
     decisions = report.get("decisions", [])
-    passed = {d["unit"]: d["reason"] for d in decisions if d["kind"] == "pass-through"}
-    if "film" in passed:
-        yield "film", f"[yellow]{escape(passed.pop('film'))}[/]"
-    if passed:
-        units = list(passed)
-        shown = ", ".join(units[:MANY]) + (" …" if len(units) > MANY else "")
-        yield "passed through", f"[yellow]{len(units)}[/]: {escape(shown)}"
+    yield from _kept([d for d in decisions if d["kind"] == "pass-through"])
     drafts = sum(
         translation["status"] == "draft"
         for entry in entries
@@ -106,6 +100,25 @@ def _report_facts(path: Path) -> Iterator[tuple[str, str]]:
     )
     if drafts:
         yield "translation", f"[yellow]{drafts} lines are drafts: read them before you publish[/]"
+
+
+def _kept(passed: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """Rows for what keeps its original: the film, lines, and mouths, mostly in a few frames."""
+    for decision in passed:
+        if decision["unit"] == "film":
+            yield "film", f"[yellow]{escape(decision['reason'])}[/]"
+    lines = [d for d in passed if d["unit"] != "film"]
+    for name, where, chosen in (
+        ("passed through", "", [d["unit"] for d in lines if d["stage"] != "lips"]),
+        (
+            "mouths kept",
+            " (some frames or all)",
+            [d["unit"] for d in lines if d["stage"] == "lips"],
+        ),
+    ):
+        if units := list(dict.fromkeys(chosen)):
+            shown = ", ".join(units[:MANY]) + (" …" if len(units) > MANY else "")
+            yield name, f"[yellow]{len(units)}[/]: {escape(shown)}{where}"
 
 
 def result_json(result: DubResult) -> str:
