@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from polydub.project.artifacts import load, save
 from polydub.project.cache import Cache, digest
 from polydub.stages.lips import plan_lip_spans
 
-FORMAT = "3"
+FORMAT = "4"
 """Of the archives in which patches are kept, and of the check before; part of their keys."""
 
 
@@ -163,7 +164,7 @@ def render_lips(
     )
     run.decide(*decisions)
     store = PatchStore()
-    scores: dict[str, dict[str, float]] = {}
+    drawn, wanted = Counter[str](), Counter[str]()  # frames by line: one may span several faces
     keys: list[str] = []
     with run.stage("lips", total=sum(len(spans) for spans in plan.values())) as progress:
         for person, spans in plan.items():
@@ -171,9 +172,12 @@ def render_lips(
             for span, (folder, cached) in _rendered(run, analysis, spans, own, voices, said):
                 store.add(folder / "patches.zip")
                 summary: SpanSummary = load(folder / "summary.json", SpanSummary)
-                _note(run, span, summary, scores)
+                _note(run, span, summary)
+                drawn[span.line] += summary.rendered
+                wanted[span.line] += summary.rendered + sum(summary.skipped.values())
                 keys.append(folder.name)
                 progress.step(span.line, cached=cached)
+    scores = {line: {"lips_rendered": drawn[line] / of} for line, of in wanted.items() if of}
     return Lips(store, scores, digest(keys))
 
 
@@ -270,13 +274,8 @@ def _outcomes(
                 yield LipOutcome(span, (), {error.message: span.frames[1] - span.frames[0]}, {})
 
 
-def _note(
-    run: Run, span: LipSpan, summary: SpanSummary, scores: dict[str, dict[str, float]]
-) -> None:
+def _note(run: Run, span: LipSpan, summary: SpanSummary) -> None:
     for reason, count in sorted(summary.skipped.items()):
         text = f"{count} frames keep the original mouth: {reason}"
         kind: DecisionKind = "fallback" if reason.startswith(FELL_BACK) else "pass-through"
         run.decide(Decision("lips", span.line, kind, text, span.span))
-    total = summary.rendered + sum(summary.skipped.values())
-    if total:
-        scores.setdefault(span.line, {})["lips_rendered"] = summary.rendered / total
