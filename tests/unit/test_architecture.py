@@ -192,26 +192,32 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    "program",
+    ("program", "most"),
     [
-        "import polydub",
-        "from polydub.interfaces.cli.main import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit as end: assert not end.code, end.code",
+        ("import polydub", 100),
+        (
+            "from polydub.interfaces.cli.main import main\n"
+            "try: main(['--help'])\n"
+            "except SystemExit as end: assert not end.code, end.code",
+            450,
+        ),
     ],
     ids=["import", "help"],
 )
-def test_start_is_light(program: str) -> None:
+def test_start_is_light(program: str, most: int) -> None:
+    """Nothing heavy is loaded, and few modules: 61 and 353 when this was written.
+
+    Time itself is no measure: on busy cores the same start takes twice the processor time.
+    """
     code = (
-        "import sys, time\nbegan = time.process_time()\n"
+        "import sys\n"
         f"{program}\n"
-        "spent = time.process_time() - began\n"
-        f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules], round(spent, 3))"
+        f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules], len(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     last = done.stdout.splitlines()[-1]
     assert last.startswith("LOADED [] "), last
-    assert float(last.split()[-1]) < 0.5  # processor time: another program's load does not count
+    assert int(last.split()[-1]) < most
 
 
 def registered() -> dict[str, str]:
