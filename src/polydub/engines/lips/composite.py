@@ -158,12 +158,13 @@ class SharpnessMatch:
         """
         own, theirs = _plane(patch), _plane(base)
         wanted = _detail(theirs, ring)
+        sharpest = lips.edges(theirs) * lips.sharper if lips else 0.0
         sigma, gain = self._SIGMAS[0], self._GAINS[0]
         for sigma in self._SIGMAS:
             soft = _softened(own, sigma)
             if _detail(soft, ring) > wanted * _SHARPER:
                 continue
-            if lips is None or lips.edges(soft) <= lips.edges(theirs) * lips.sharper:
+            if lips is None or lips.edges(soft) <= sharpest:
                 break
         if sigma == 0.0:
             for gain in self._GAINS:
