@@ -189,8 +189,7 @@ def appearance(
             pictures.crop(image, (x, y), 0.75 * iod, SQUARE)
             for image in (film.frames[frame], changed[frame])
         ]
-        detail = [_detail(square) for square in pair]
-        ratio = [d[mouth].mean() / d[ring].mean() for d in detail]
+        ratio = [pictures.detail(square, mouth) / pictures.detail(square, ring) for square in pair]
         gap = float(track.aperture[frame - track.first])
         own.append((gap, float(ratio[0])))
         drawn.append((float(seen.opening[seen.frames.index(frame)]), float(ratio[1])))
@@ -217,11 +216,6 @@ def _like(own: list[tuple[float, float]], drawn: list[tuple[float, float]]) -> l
             near = np.argsort(np.abs(gaps - gap))[:5]
             ratios.append(value / float(np.median(values[near])))
     return ratios
-
-
-def _detail(square: Any) -> Any:
-    grey = square @ np.array([0.2126, 0.7152, 0.0722])
-    return cv2.Laplacian(grey, cv2.CV_64F) ** 2
 
 
 def _identity(

@@ -24,6 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from polydub.evaluate.truth import FilmTruth, read_truths
+from polydub.media.audio import film_blocks
+from polydub.media.probe import probe
+from polydub.model import Source
 
 Sound = npt.NDArray[np.float32]
 RATE, BLOCK = 48_000, 1024
@@ -49,15 +52,11 @@ CHANGES = (
 )
 
 
-def sound_of(film: Path) -> Sound:
+def sound_of(source: Source) -> Sound:
     """Stereo sound ``[2, n]`` at 48 kHz."""
-    parts: list[Any] = []
-    with av.open(str(film)) as source:
-        to_stereo = av.AudioResampler("fltp", "stereo", RATE)
-        for frame in source.decode(audio=0):
-            parts += [part.to_ndarray() for part in to_stereo.resample(frame)]
-        parts += [part.to_ndarray() for part in to_stereo.resample(None)]
-    return np.asarray(np.concatenate(parts, axis=1), np.float32)
+    blocks = film_blocks(source, source.audio[0].index, rate=RATE)
+    sound = np.concatenate(list(blocks)).T
+    return np.asarray(np.broadcast_to(sound, (2, sound.shape[1])), np.float32)
 
 
 def changed_sound(sound: Sound, change: Change) -> Sound:
@@ -91,10 +90,10 @@ def pictures_of(film: Path, change: Change) -> Iterator[npt.NDArray[np.uint8]]:
 
 def write(film: Path, change: Change, to: Path) -> None:
     """The changed copy of ``film``."""
-    with av.open(str(film)) as source:
-        rate = Fraction(source.streams.video[0].average_rate or 25)
-    rate *= Fraction(change.speed).limit_denominator(100)
-    sound = changed_sound(sound_of(film), change)
+    source = probe(film)
+    assert source.video is not None
+    rate = source.video.average_rate * Fraction(change.speed).limit_denominator(100)
+    sound = changed_sound(sound_of(source), change)
     with av.open(str(to), "w") as made:
         video: Any = made.add_stream("libx264", rate=rate)
         video.options, video.pix_fmt = {"crf": "20", "preset": "veryfast"}, "yuv420p"

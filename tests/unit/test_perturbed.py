@@ -52,7 +52,7 @@ def test_four_copies_with_their_truths(
 
 
 def test_the_sound_is_changed_as_told(folder: Path) -> None:
-    sound = perturbed.sound_of(folder / "plain.mp4")
+    sound = perturbed.sound_of(probe(folder / "plain.mp4"))
     assert sound.shape[0] == 2
     begin = burst_start(sound.T, perturbed.RATE)
     fast = perturbed.changed_sound(sound, perturbed.Change("fast", speed=2.0))
