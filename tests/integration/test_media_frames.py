@@ -166,18 +166,7 @@ def test_large_parts_of_a_glance_are_coarse(
     source = probe(path)
     assert source.video is not None
     with FrameSource(path, source.video, source.start) as frames:
-        (_, coarse), (_, glance) = next(frames.skim(3, 4)), next(frames.glance(3, 4))
-    assert (glance[10:80, 4:90] == coarse[10:80, 4:90]).all()
-
-
-def test_skimming_leaves_frames_out(tmp_path: Path) -> None:
-    path = make(tmp_path, CLIPS["film.mp4"])
-    source = probe(path)
-    assert source.video is not None
-    with FrameSource(path, source.video, source.start) as frames:
-        found = list(frames.skim(3, 20, every=4))
-        assert [index for index, _ in found] == [3, 7, 11, 15, 19]
-        assert [number_of(image) for _, image in found] == [3, 7, 11, 15, 19]
-        exact = [next(frames.read(index, index + 1))[1] for index in (3, 7)]
-    for image, (_, quick) in zip(exact, found, strict=False):
-        assert np.abs(image.astype(int) - quick).mean() < 4
+        (_, exact), (_, glance) = next(frames.read(3, 4)), next(frames.glance(3, 4))
+    off = np.abs(glance[10:80, 4:90].astype(int) - exact[10:80, 4:90])
+    assert 0.5 < off.mean() < 4
+    assert (glance[:, :][10:80, 4:90] == glance[10:80, 4:90]).all()

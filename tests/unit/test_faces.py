@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import median_filter
 
-from polydub.model import FaceTrack, Shot, Span
+from polydub.model import Detection, FaceTrack, Shot, Span
+from polydub.stages.face_tracking import MEDIAN_FRAMES, Followed
 from polydub.stages.faces import FaceOptions, track_faces
 from tests.face_models import Actor, Stage
 
@@ -57,6 +63,67 @@ def test_boxes_between_searched_frames_are_interpolated() -> None:
     assert middles[2:-3] == pytest.approx(100.0 + 4 * np.arange(2, 47), abs=0.1)
     assert {frame for frame, _ in stage.looked} == set(range(0, 50, 2))
     assert [frame for frame, thorough in stage.looked if thorough] == list(range(0, 50, 8))
+
+
+def test_beside_a_close_up_small_faces_are_searched_less_often() -> None:
+    actors = [Actor(lambda f: (320.0, 180.0), range(16, 50), iod=45)]  # 99 of 360 pixels
+    stage = Stage(actors)
+    (found,) = track(stage, shot_of(50), FaceOptions(thorough_every_close=24))
+    assert found.frames == range(16, 50)
+    assert [frame for frame, thorough in stage.looked if thorough] == [0, 8, 16, 24, 48]
+    wide = Stage([replace(actors[0], iod=40)])
+    track(wide, shot_of(50), FaceOptions(thorough_every_close=24))
+    assert [frame for frame, thorough in wide.looked if thorough] == list(range(0, 50, 8))
+
+
+@given(
+    steps=st.lists(st.integers(1, 12), max_size=20),
+    tail=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+def test_a_box_is_the_median_of_the_interpolated_ones_around_it(
+    steps: list[int], tail: int, seed: int
+) -> None:
+    frames = np.cumsum([7, *steps]).tolist()
+    boxes = np.random.default_rng(seed).uniform(0, 300, (len(frames), 4))
+    face = Followed()
+    for frame, box in zip(frames, boxes.tolist(), strict=True):
+        face.add(frame, Detection(tuple(box), 0.9))
+    rows = np.arange(frames[0], frames[-1] + tail)
+    every = np.stack([np.interp(rows, frames, boxes[:, side]) for side in range(4)], axis=1)
+    wanted = median_filter(every, size=(MEDIAN_FRAMES, 1), mode="nearest")
+    found = [face.box_at(int(row), int(rows[-1]) + 1) for row in rows]
+    assert np.array(found) == pytest.approx(wanted)
+
+
+def test_a_face_is_fitted_while_the_shot_is_still_read() -> None:
+    """Pictures wait no longer than a face may go unseen; those of one pass are enough."""
+    options = FaceOptions(stride=2, gap=12)
+    steady = Actor(lambda f: (150.0, 180.0), range(120))
+    blinking = Actor(lambda f: (450.0, 180.0), range(120), detected=lambda f: f % 40 > 9)
+    stage = Stage([steady, blinking])
+    fitted: list[int] = []
+    behind: list[int] = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(stage, name)
+
+        def landmarks(self, image: Any, box: Any) -> Any:
+            fitted.append(int(image[0, 0, 2]))
+            return stage.landmarks(image, box)
+
+    def read(first: int, last: int) -> Iterator[tuple[int, Any]]:
+        for index, picture in stage.read(first, last):
+            yield index, picture
+            behind.append(index - max(fitted, default=first - 1))
+
+    finder: Any = Watched()
+    one, two = track_faces(finder, stage, shot_of(120), read, options=options)
+    assert one.n_frames == 120 and one.accepted.all()
+    assert two.n_frames == 110
+    assert stage.reads == 1
+    assert 10 <= max(behind) <= options.gap + options.stride + MEDIAN_FRAMES // 2 + 1
 
 
 def test_a_face_that_is_not_seen_for_a_while_keeps_its_track() -> None:

@@ -73,12 +73,13 @@ class PictureDecoder:
 
     ``errors`` counts packets that could not be decoded; they are skipped. ``fast`` decodes several
     pictures at once; around an undecodable packet that loses good ones too, so ask for it only
-    where ``errors`` is looked at.
+    where ``errors`` is looked at. ``rough`` leaves out the filter that hides the edges of blocks,
+    a quarter of the work, for pictures that are looked at much reduced.
     """
 
-    def __init__(self, path: Path, index: int, *, fast: bool = False) -> None:
+    def __init__(self, path: Path, index: int, *, fast: bool = False, rough: bool = False) -> None:
         self._path, self._index = path, index
-        self.fast = fast
+        self.fast, self._rough = fast, rough
         self.errors = 0
         self._open()
 
@@ -88,6 +89,8 @@ class PictureDecoder:
         kind = "AUTO" if self.fast else "SLICE"
         self._stream.codec_context.thread_type = kind  # type: ignore[assignment]
         self._stream.codec_context.thread_count = DECODE_THREADS
+        if self._rough:
+            self._stream.codec_context.options = {"skip_loop_filter": "all"}
         for other in self._container.streams:
             if other.index != self._index:
                 other.discard = av.stream.Discard.all

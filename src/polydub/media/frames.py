@@ -22,6 +22,9 @@ READ_ON = 96
 EXACT_SIDE = 768
 """Pixels. Coarse colours let the mesh of smaller faces tremble by up to 7 % more."""
 
+ROUGH_FROM = 3
+"""Pictures made this many times smaller, or more, are decoded roughly."""
+
 FIRST_STEP_BACK = 32
 """Frames to seek back when the keyframe found shows after the wanted frame; doubled each time."""
 
@@ -29,14 +32,17 @@ FIRST_STEP_BACK = 32
 class IndexedFrames:
     """Decoded frames with their index in ``video.pts``; keeps its place between calls.
 
-    ``damaged`` collects the indices that did not decode: they repeat the picture before.
+    ``damaged`` collects the indices that did not decode: they repeat the picture before. ``rough``
+    is that of :class:`~polydub.media.decoding.PictureDecoder`.
     """
 
-    def __init__(self, path: Path, video: VideoStream, start: Fraction) -> None:
+    def __init__(
+        self, path: Path, video: VideoStream, start: Fraction, *, rough: bool = False
+    ) -> None:
         self._path, self._video = path, video
         self._offset = int(start / video.time_base)
         self._timed = has_times(path, video.index)
-        self._decoder = PictureDecoder(path, video.index, fast=True)
+        self._decoder = PictureDecoder(path, video.index, fast=True, rough=rough)
         self._stream = self._numbered()
         self._last: VideoFrame | None = None
         self._ahead: tuple[int, VideoFrame] | None = None
@@ -44,13 +50,10 @@ class IndexedFrames:
         self._known = -1
         self.damaged: set[int] = set()
 
-    def read(self, first: int, last: int, *, every: int = 1) -> Iterator[tuple[int, VideoFrame]]:
-        """``(index, frame)`` for every index of ``[first, last)`` that the film has.
-
-        With ``every`` n only each n-th is handed out, beginning with the first.
-        """
+    def read(self, first: int, last: int) -> Iterator[tuple[int, VideoFrame]]:
+        """``(index, frame)`` for every index of ``[first, last)`` that the film has."""
         first, last = max(0, first), min(last, self._video.n_frames)
-        for index in range(first, last, every):
+        for index in range(first, last):
             if index < self._next or (self._timed and index > self._next + READ_ON):
                 self._go_to(index)
             while self._next < index:
@@ -145,12 +148,12 @@ class Glance:
 
     ``shape`` is that of the whole. Parts of up to ``EXACT_SIDE`` pixels are those of an exact
     picture (but for where within its four pixels a chroma sample lies); larger ones, which are
-    looked at reduced, have the coarser colours of ``skim``.
+    looked at reduced, have coarser colours (:data:`polydub.media.colour.QUICK`). Nothing that was
+    converted is kept.
     """
 
     def __init__(self, frame: VideoFrame, exact: ColourConverter, quick: ColourConverter) -> None:
         self._frame, self._exact, self._quick = frame, exact, quick
-        self._whole: Image | None = None
         self.shape = (frame.height, frame.width, 3)
 
     def __getitem__(self, part: tuple[slice, slice]) -> Image:
@@ -159,13 +162,13 @@ class Glance:
         )
         if bottom <= top or right <= left:
             return np.zeros((max(0, bottom - top), max(0, right - left), 3), np.uint8)
-        if max(bottom - top, right - left) > EXACT_SIDE or not is_planar(self._frame.format):
-            if self._whole is None:
-                self._whole = self._quick.rgb(self._frame)
-            return self._whole[top:bottom, left:right]
+        if not is_planar(self._frame.format):
+            return self._quick.rgb(self._frame)[top:bottom, left:right]
+        large = max(bottom - top, right - left) > EXACT_SIDE
         x0, x1 = _with_margin(left, right, self._frame.width)
         y0, y1 = _with_margin(top, bottom, self._frame.height)
-        wider = self._exact.rgb(cut_out(self._frame, x0, y0, x1, y1))
+        converter = self._quick if large else self._exact
+        wider = converter.rgb(cut_out(self._frame, x0, y0, x1, y1))
         return wider[top - y0 : bottom - y0, left - x0 : right - x0]
 
 
@@ -201,15 +204,6 @@ class FrameSource:
         for index, frame in self._decoded().read(first, last):
             yield index, self._converter.rgb(frame)
 
-    def skim(self, first: int, last: int, *, every: int = 1) -> Iterator[tuple[int, Image]]:
-        """Like :meth:`read`, seven times as fast, for pictures that are looked at and never shown.
-
-        Colours are coarser (:data:`polydub.media.colour.QUICK`); of ``every`` n frames one is
-        handed out, beginning with the first.
-        """
-        for index, frame in self._decoded().read(first, last, every=every):
-            yield index, self._quick.rgb(frame)
-
     def glance(self, first: int, last: int) -> Iterator[tuple[int, Glance]]:
         """Like :meth:`read`, for small parts of the pictures: only these are converted."""
         for index, frame in self._decoded().read(first, last):
@@ -222,11 +216,15 @@ class FrameSource:
         return self._frames
 
     def small(self, height: int) -> Iterator[Image]:
-        """Every frame of the film, scaled to ``height`` pixels (never enlarged), in order."""
+        """Every frame of the film, scaled to ``height`` pixels (never enlarged), in order.
+
+        Pictures that get much smaller are decoded roughly: block edges show, a few of 255.
+        """
         video = self._video
         height = min(height, video.height)
         width = max(1, round(video.width * height / video.height))
-        frames = IndexedFrames(self._path, video, self._start)
+        rough = ROUGH_FROM * height <= video.height
+        frames = IndexedFrames(self._path, video, self._start, rough=rough)
         converter = ColourConverter(self._colour)
         try:
             for _, frame in frames.read(0, video.n_frames):

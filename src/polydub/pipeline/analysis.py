@@ -40,6 +40,8 @@ RATE = 48_000
 SPEECH_RATE = 16_000
 VERSION = "1"
 """Part of every key here: raise it when a step's own code changes what it produces."""
+TRACKS = "2"
+"""Part of the key of face tracks: raise it when other ones are found in the same pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
     engines = [run.engines.identity(kind) for kind in ("faces", "identify-face")]
     files: list[Path] = []
     keys = {
-        shot.index: (VERSION, source.digest, engines, [shot.index, shot.first, shot.last])
+        shot.index: (VERSION, TRACKS, source.digest, engines, [shot.index, shot.first, shot.last])
         for shot in shots
     }
     new = [shot for shot in shots if not run.has("faces", *keys[shot.index])]
@@ -234,7 +236,7 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
             progress.step(f"shot {shot.index + 1}", cached=cached)
         tracks = tuple(track for path in files for track in load_tracks(path))
         people = group_people(tracks, frame_time=video.frame_time)
-    key = digest(VERSION, source.digest, engines, [shot.last for shot in shots])
+    key = digest(VERSION, TRACKS, source.digest, engines, [shot.last for shot in shots])
     return Picture(shots, tuple(files), people, key)
 
 

@@ -14,9 +14,9 @@ from typing import TypeVar
 from polydub.engines.protocols import FaceFinder, FaceIdentifier
 from polydub.errors import EngineError
 from polydub.media.frames import FrameSource, Glance
-from polydub.model import FaceTrack, Image, Shot
+from polydub.model import FaceTrack, Shot
 from polydub.pipeline.run import Run, Stopped, close_engine
-from polydub.stages.faces import FaceOptions, track_faces
+from polydub.stages.faces import track_faces
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ STRETCH_S = Fraction(12)
 keyframe's distance (10 s in many films) is decoded for nothing."""
 
 MOST_THREADS = 4
-"""Each holds a decoder and a face finder of its own, about 150 MB."""
+"""Each holds a decoder and a face finder of its own, about 200 MB for a film of 1080p."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +112,12 @@ class _Searcher:
         finder = self._finder = self._finder or self._run.engines.another("faces")
         frames = self._frames = self._frames or self._open_frames()
         identifier: FaceIdentifier = self._run.engines.get("identify-face")
-        options = FaceOptions()
-
-        def search(first: int, last: int) -> Iterator[tuple[int, Image]]:
-            return self._stoppable(frames.skim(first, last, every=options.stride))
 
         def read(first: int, last: int) -> Iterator[tuple[int, Glance]]:
             return self._stoppable(frames.glance(first, last))
 
         try:
-            return Seen(track_faces(finder, identifier, shot, read, search=search, options=options))
+            return Seen(track_faces(finder, identifier, shot, read))
         except EngineError as error:  # this shot goes without faces; the film goes on
             return Seen((), error.message)
 

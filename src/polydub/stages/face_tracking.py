@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
-from scipy.ndimage import median_filter
 
 from polydub.engines.protocols import FaceFinder
 from polydub.model import Box, Detection, Image
@@ -28,6 +27,10 @@ class FaceOptions:
     """Search every n-th frame; boxes between are interpolated, the mesh runs on every frame."""
     thorough_every: int = 8
     """Search tiles for small faces every n-th frame."""
+    thorough_every_close: int = 24
+    """The same while a face fills ``close`` of the picture: few small ones matter beside it."""
+    close: float = 0.25
+    """Side of a face, against the short side of the picture, in a close-up."""
     gap: int = 12
     """Longest stretch, in frames, that a face may go unseen."""
     least_iou: float = 0.25
@@ -43,9 +46,9 @@ class FaceOptions:
     least_accepted: float = 0.8
     """Tracks on which the mesh fits in a smaller share of frames are no visible mouths."""
     prints: int = 6
-    """Identity samples per track."""
-    print_every: int = 50
-    """In a long track, one identity sample per so many frames."""
+    """Identity samples of a face that is seen to the end of its shot, at least."""
+    print_every: int = 16
+    """One identity sample per so many frames, at least."""
     hidden_cut: float = 0.6
     """Identity distance inside a track that means another person: a dissolve, or a missed cut."""
 
@@ -81,13 +84,20 @@ class Followed:
         left, top, right, bottom = (last + shift * (frame - self.frames[-1])).tolist()
         return (left, top, right, bottom)
 
-    def filled(self, last: int) -> npt.NDArray[np.float32]:
-        """A box for every frame from the first detection to before ``last``: ``[n, 4]`` pixels."""
-        frames = np.arange(self.frames[0], last)
-        boxes = np.array(self.boxes, np.float64)
-        every = np.stack([np.interp(frames, self.frames, boxes[:, side]) for side in range(4)], 1)
-        smooth = median_filter(every, size=(MEDIAN_FRAMES, 1), mode="nearest")
-        return np.asarray(smooth, np.float32)
+    def box_at(self, frame: int, last: int) -> Box:
+        """The box in ``frame``, of a face that is followed to before ``last``.
+
+        Between detections it is interpolated, and the median of the frames around it is taken.
+        """
+        reach = MEDIAN_FRAMES // 2
+        rows = np.clip(np.arange(frame - reach, frame + reach + 1), self.frames[0], last - 1)
+        since = max(0, bisect_left(self.frames, int(rows[0])) - 1)
+        until = bisect_left(self.frames, int(rows[-1])) + 1
+        frames, boxes = self.frames[since:until], np.array(self.boxes[since:until])
+        left, top, right, bottom = (
+            float(np.median(np.interp(rows, frames, boxes[:, side]))) for side in range(4)
+        )
+        return (left, top, right, bottom)
 
 
 def iou(a: Box, b: Box) -> float:
@@ -103,31 +113,65 @@ def same_face(a: Box, b: Box) -> bool:
     return iou(a, b) >= SAME_FACE_IOU or inside >= SAME_FACE_INSIDE
 
 
-def follow_faces(
-    finder: FaceFinder, frames: Iterable[tuple[int, Image]], options: FaceOptions
-) -> list[Followed]:
-    """All faces seen in the ``frames`` of one shot, junk included, in order of appearance."""
-    faces: list[Followed] = []
-    live: list[Followed] = []
-    first: int | None = None
-    for index, image in frames:
-        first = index if first is None else first
-        thorough = (index - first) % options.thorough_every == 0
-        if not thorough and (index - first) % options.stride:
-            continue
-        live = [face for face in live if index - face.frames[-1] <= options.gap]
-        found = finder.detect(image, thorough=thorough)
-        new = _continue(live, found, index, options.least_iou)
-        for face in live:
+class FaceFollower:
+    """Follows the faces of one shot, whose frames before ``last`` it is shown in their order.
+
+    ``faces`` are all seen so far, junk included, in order of appearance.
+    """
+
+    def __init__(self, finder: FaceFinder, options: FaceOptions, first: int, last: int) -> None:
+        self.faces: list[Followed] = []
+        self._finder, self._options = finder, options
+        self._first, self._last = first, last
+        self._live: list[Followed] = []
+        self._seen = first - 1
+
+    def wants(self, index: int) -> bool:
+        """Whether frame ``index`` is one of those that are searched."""
+        offset = index - self._first
+        return offset % self._options.stride == 0 or offset % self._options.thorough_every == 0
+
+    def see(self, index: int, image: Image) -> None:
+        """Search frame ``index``."""
+        self._live = [face for face in self._live if index - face.frames[-1] <= self._options.gap]
+        thorough = (index - self._first) % self._thorough_every(image) == 0
+        found = self._finder.detect(image, thorough=thorough)
+        new = _continue(self._live, found, index, self._options.least_iou)
+        for face in self._live:
             if face.frames[-1] != index:
-                _search_near(finder, image, face, index, live)
+                _search_near(self._finder, image, face, index, self._live)
         for detection in new:
-            if not _taken(detection.box, index, live):
+            if not _taken(detection.box, index, self._live):
                 face = Followed()
                 face.add(index, detection)
-                faces.append(face)
-                live.append(face)
-    return faces
+                self.faces.append(face)
+                self._live.append(face)
+        self._seen = index
+
+    def _thorough_every(self, image: Image) -> int:
+        close = self._options.close * min(image.shape[:2])
+        sides = (max(b[2] - b[0], b[3] - b[1]) for b in (face.boxes[-1] for face in self._live))
+        large = any(side >= close for side in sides)
+        return self._options.thorough_every_close if large else self._options.thorough_every
+
+    def finish(self) -> None:
+        """There are no more frames."""
+        self._seen = self._last + self._options.gap
+
+    def lost(self, face: Followed) -> bool:
+        """Whether nothing seen later can continue ``face``."""
+        return self._seen - face.frames[-1] > self._options.gap
+
+    def settled(self, index: int) -> bool:
+        """Whether nothing seen later changes a box in frame ``index``."""
+        if index > self._seen:
+            return False
+        ahead = index + MEDIAN_FRAMES // 2
+        return all(face.frames[-1] >= ahead or self.lost(face) for face in self._live)
+
+    def end_of(self, face: Followed) -> int:
+        """The frame before which ``face`` ends, as far as is known."""
+        return min(self._last, face.frames[-1] + self._options.stride)
 
 
 def _continue(

@@ -1,12 +1,14 @@
 """Face tracks of one shot: who is seen where, how the head is turned, how far the mouth is open.
 
-Two passes over the frames, nothing held but numbers and a few small crops: the first follows boxes,
-the second fits the mesh to the faces that are worth it and samples their identity.
+One pass over the frames: boxes are followed, and as soon as nothing that comes later can change
+those of a frame, the mesh is fitted in them and the identity sampled. No more than the longest
+stretch that a face may go unseen waits for that; otherwise numbers are held, and a few small crops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
@@ -14,10 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from polydub.engines.protocols import FaceFinder, FaceIdentifier, FrameReader
+from polydub.engines.protocols import FaceFinder, FaceIdentifier
 from polydub.model import Box, FacePrint, FaceTrack, Image, Landmarks, Shot
 from polydub.stages.face_geometry import head_poses, lip_gap, quick_yaw
-from polydub.stages.face_tracking import FaceOptions, Followed, follow_faces, iou
+from polydub.stages.face_tracking import FaceFollower, FaceOptions, Followed, iou
 
 __all__ = ["FaceOptions", "track_faces"]
 
@@ -60,16 +62,26 @@ class _Sample:
 
 
 @dataclass(slots=True, eq=False)
+class _Growing:
+    """A followed face whose mesh is fitted frame by frame, from its first on."""
+
+    face: Followed
+    block: int  # frames that share one identity sample
+    boxes: list[Box] = field(default_factory=list)
+    landmarks: list[Landmarks | None] = field(default_factory=list)
+    sample: _Sample | None = None
+    prints: list[tuple[int, FacePrint]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
 class _Mesh:
-    """The mesh of one followed face, filled frame by frame."""
+    """The mesh of one followed face."""
 
     first: int
     boxes: npt.NDArray[np.float32]
     score: float
-    block: int
     landmarks: npt.NDArray[np.float32]
-    sample: _Sample | None = None
-    prints: list[tuple[int, FacePrint]] = field(default_factory=list)
+    prints: list[tuple[int, FacePrint]]
 
 
 def track_faces(
@@ -78,7 +90,6 @@ def track_faces(
     shot: Shot,
     read: PictureReader,
     *,
-    search: FrameReader | None = None,
     options: FaceOptions | None = None,
 ) -> tuple[FaceTrack, ...]:
     """The faces of ``shot`` whose mouth can be seen, in order of appearance.
@@ -86,65 +97,106 @@ def track_faces(
     Ids are ``F<shot>.<number>`` ("F003.1"), unique in the film. Frames without a fitting mesh have
     ``accepted`` False and NaN in ``landmarks``, ``pose``, ``iod`` and ``aperture``. Angles are
     absolute, in degrees: yaw > 0 looks to the right of the picture, pitch > 0 up, roll > 0 leans
-    clockwise. ``print`` is the mean of samples spread over the track. ``search`` reads for
-    the first pass instead of ``read`` and may leave out frames that are not searched.
+    clockwise. ``print`` is the mean of samples spread over the track.
     """
     options = options or FaceOptions()
-    search = search or _whole_pictures(read)
-    followed = follow_faces(finder, search(shot.first, shot.last), options)
-    meshes = [_start(face, shot, options) for face in followed if _worthwhile(face, options)]
-    if meshes:
-        first = min(mesh.first for mesh in meshes)
-        last = max(mesh.first + len(mesh.boxes) for mesh in meshes)
-        _fit_meshes(finder, identifier, meshes, read(first, last))
+    fitter = _Fitter(finder, identifier, shot, options)
+    for index, picture in read(shot.first, shot.last):
+        fitter.see(index, picture)
+    meshes = fitter.finish()
     parts = [part for mesh in meshes for part in _usable_parts(mesh, options)]
     parts = _without_doubles(parts)
     parts.sort(key=lambda part: (part.first, float(part.boxes[0, 0])))
     return tuple(_finish(part, shot, number) for number, part in enumerate(parts, start=1))
 
 
-def _whole_pictures(read: PictureReader) -> FrameReader:
-    return lambda first, last: ((index, image[:, :]) for index, image in read(first, last))
+class _Fitter:
+    """Follows the faces of a shot and fits the mesh to those that are worth it."""
+
+    def __init__(
+        self, finder: FaceFinder, identifier: FaceIdentifier, shot: Shot, options: FaceOptions
+    ) -> None:
+        self._finder, self._identifier = finder, identifier
+        self._shot, self._options = shot, options
+        self._follower = FaceFollower(finder, options, shot.first, shot.last)
+        self._waiting: deque[tuple[int, Picture]] = deque()
+        self._known = 0
+        self._growing: list[_Growing] = []
+        self._grown: list[_Growing] = []
+
+    def see(self, index: int, picture: Picture) -> None:
+        """The next frame of the shot."""
+        if self._follower.wants(index):
+            self._follower.see(index, picture[:, :])
+        self._waiting.append((index, picture))
+        self._fit_settled()
+
+    def finish(self) -> list[_Mesh]:
+        """All meshes that are worth it, in order of appearance."""
+        self._follower.finish()
+        self._fit_settled()
+        grown = [one for one in [*self._grown, *self._growing] if self._worthwhile(one.face)]
+        order = {id(face): place for place, face in enumerate(self._follower.faces)}
+        for one in grown:
+            self._take_print(one)
+        return [_grown_up(one) for one in sorted(grown, key=lambda one: order[id(one.face)])]
+
+    def _fit_settled(self) -> None:
+        while self._waiting and self._follower.settled(self._waiting[0][0]):
+            index, picture = self._waiting.popleft()
+            self._growing += [self._start(face) for face in self._follower.faces[self._known :]]
+            self._known = len(self._follower.faces)
+            for one in list(self._growing):
+                over = self._follower.lost(one.face)
+                if over and not self._worthwhile(one.face):
+                    self._growing.remove(one)
+                elif over and index >= self._follower.end_of(one.face):
+                    self._growing.remove(one)
+                    self._grown.append(one)
+                elif index >= one.face.frames[0]:
+                    self._fit(one, index, picture)
+
+    def _worthwhile(self, face: Followed) -> bool:
+        length = face.frames[-1] - face.frames[0] + self._options.stride
+        return length >= self._options.least_frames and face.score >= self._options.doubtful_score
+
+    def _start(self, face: Followed) -> _Growing:
+        longest = self._shot.last - face.frames[0]
+        samples = max(self._options.prints, -(-longest // self._options.print_every))
+        return _Growing(face, max(1, -(-longest // samples)))
+
+    def _fit(self, one: _Growing, index: int, picture: Picture) -> None:
+        box = _single(one.face.box_at(index, self._follower.end_of(one.face)))
+        view, corner = _view(picture, box)
+        local = (box[0] - corner[0], box[1] - corner[1], box[2] - corner[0], box[3] - corner[1])
+        points = self._finder.landmarks(view, local) if view.size else None
+        fits = points is not None and iou(_around(points), local) >= LEAST_MESH_IOU
+        one.boxes.append(box)
+        if points is not None and fits:
+            one.landmarks.append(points + np.array([*corner, 0], np.float32))
+            _consider_sample(one, index, view, points)
+        else:
+            one.landmarks.append(None)
+        if len(one.boxes) % one.block == 0:
+            self._take_print(one)
+
+    def _take_print(self, one: _Growing) -> None:
+        sample, one.sample = one.sample, None
+        if sample is not None:
+            value = self._identifier.embed(sample.image, sample.landmarks)
+            one.prints.append((sample.frame, value))
 
 
-def _worthwhile(face: Followed, options: FaceOptions) -> bool:
-    length = face.frames[-1] - face.frames[0] + options.stride
-    return length >= options.least_frames and face.score >= options.doubtful_score
-
-
-def _start(face: Followed, shot: Shot, options: FaceOptions) -> _Mesh:
-    last = min(shot.last, face.frames[-1] + options.stride)
-    boxes = face.filled(last)
-    samples = max(options.prints, round(len(boxes) / options.print_every))
+def _grown_up(one: _Growing) -> _Mesh:
+    nothing = np.full((MESH_POINTS, 3), np.nan, np.float32)
+    rows = [nothing if row is None else row for row in one.landmarks]
     return _Mesh(
-        first=face.frames[0],
-        boxes=boxes,
-        score=face.score,
-        block=max(1, -(-len(boxes) // samples)),
-        landmarks=np.full((len(boxes), MESH_POINTS, 3), np.nan, np.float32),
+        first=one.face.frames[0],
+        boxes=np.array(one.boxes, np.float32).reshape(-1, 4),
+        score=one.face.score,
+        landmarks=np.array(rows, np.float32).reshape(-1, MESH_POINTS, 3),
+        prints=one.prints,
     )
-
-
-def _fit_meshes(
-    finder: FaceFinder,
-    identifier: FaceIdentifier,
-    meshes: list[_Mesh],
-    frames: Iterable[tuple[int, Picture]],
-) -> None:
-    for index, image in frames:
-        for mesh in meshes:
-            at = index - mesh.first
-            if not 0 <= at < len(mesh.boxes):
-                continue
-            box = _box(mesh.boxes[at])
-            view, corner = _view(image, box)
-            local = (box[0] - corner[0], box[1] - corner[1], box[2] - corner[0], box[3] - corner[1])
-            points = finder.landmarks(view, local) if view.size else None
-            if points is not None and iou(_around(points), local) >= LEAST_MESH_IOU:
-                mesh.landmarks[at] = points + np.array([*corner, 0], np.float32)
-                _consider_sample(mesh, index, view, points)
-            if (at + 1) % mesh.block == 0 or at + 1 == len(mesh.boxes):
-                _take_print(mesh, identifier)
 
 
 def _view(image: Picture, box: Box) -> tuple[Image, tuple[int, int]]:
@@ -156,7 +208,7 @@ def _view(image: Picture, box: Box) -> tuple[Image, tuple[int, int]]:
     return image[top : max(top, bottom), left : max(left, right)], (left, top)
 
 
-def _consider_sample(mesh: _Mesh, index: int, image: Image, points: Landmarks) -> None:
+def _consider_sample(mesh: _Growing, index: int, image: Image, points: Landmarks) -> None:
     """Keep this view for the identity when it is more frontal than the one kept so far."""
     yaw = abs(quick_yaw(points))
     if mesh.sample is not None and yaw > mesh.sample.yaw - CLEAR_YAW:
@@ -168,12 +220,6 @@ def _consider_sample(mesh: _Mesh, index: int, image: Image, points: Landmarks) -
     if crop.size:
         moved = points - np.array([x, y, 0], np.float32)
         mesh.sample = _Sample(index, yaw, crop.copy(), moved)
-
-
-def _take_print(mesh: _Mesh, identifier: FaceIdentifier) -> None:
-    sample, mesh.sample = mesh.sample, None
-    if sample is not None:
-        mesh.prints.append((sample.frame, identifier.embed(sample.image, sample.landmarks)))
 
 
 def _usable_parts(mesh: _Mesh, options: FaceOptions) -> list[_Mesh]:
@@ -243,7 +289,6 @@ def _part(mesh: _Mesh, first: int, last: int) -> _Mesh:
         first=mesh.first + first,
         boxes=mesh.boxes[first:last],
         score=mesh.score,
-        block=mesh.block,
         landmarks=mesh.landmarks[first:last],
         prints=inside,
     )
@@ -308,6 +353,7 @@ def _around(points: Landmarks) -> Box:
     return (float(left), float(top), float(right), float(bottom))
 
 
-def _box(row: npt.NDArray[np.float32]) -> Box:
-    left, top, right, bottom = (float(value) for value in row)
+def _single(box: Box) -> Box:
+    """``box`` in the precision in which it is kept."""
+    left, top, right, bottom = (float(value) for value in np.array(box, np.float32))
     return (left, top, right, bottom)
