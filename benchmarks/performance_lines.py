@@ -26,8 +26,7 @@ from polydub.errors import EngineError
 from polydub.evaluate.likeness import closest_voices, likeness, other_range, own_range
 from polydub.evaluate.mixture import loudness_error, voice_leak
 from polydub.evaluate.naturalness import NotMeasured, load_predictors, predict
-from polydub.evaluate.numbers import spell_numbers
-from polydub.evaluate.scores import edit_distance, error_rate, normalise
+from polydub.evaluate.scores import error_rate, syllable_error_rate
 from polydub.evaluate.timing import (
     collisions,
     is_clipped,
@@ -41,7 +40,6 @@ from polydub.evaluate.voice_encoder import Ge2eEncoder
 from polydub.media.audio import resample
 from polydub.media.loudness import integrated_loudness, true_peak_db
 from polydub.model import Span, Turn, Waveform, merge
-from polydub.model.language import primary
 from polydub.pipeline.evaluating_voice import prosody
 
 VERSION = "3"
@@ -208,7 +206,7 @@ def _measure_line(dub: Dub, line: DubbedLine, ears: Ears, original: Original) ->
     tail = tail_level(take.samples, RATE)
     values: dict[str, Any] = {
         "error": error_rate(line.text, heard, dub.target),
-        "syllable_error": syllable_error(line.text, heard, dub.target),
+        "syllable_error": syllable_error_rate(line.text, heard, dub.target),
         "clipped": float(is_clipped(line.text, heard, dub.target, tail)),
         "tail_db": tail if np.isfinite(tail) else None,
         "speed": line.speed,
@@ -232,22 +230,6 @@ def _measure_line(dub: Dub, line: DubbedLine, ears: Ears, original: Original) ->
         "source": _plain(source),
         "values": {name: value for name, value in values.items() if value is not None},
     }
-
-
-def syllable_error(text: str, heard: str, language: str) -> float | None:
-    """Errors in Mandarin syllables with their tones; ``None`` for another language.
-
-    A recogniser that writes another character of the same sound has heard the voice right.
-    """
-    if primary(language) != "zh":
-        return None
-    from pypinyin import Style, lazy_pinyin
-
-    said, found = (
-        lazy_pinyin(normalise(spell_numbers(x, language)).replace(" ", ""), style=Style.TONE3)
-        for x in (text, heard)
-    )
-    return edit_distance(said, found) / max(1, len(said))
 
 
 def own_turn(span: Span, turns: Sequence[Turn]) -> Turn | None:

@@ -85,6 +85,7 @@ def test_container_codes() -> None:
     assert iso639_2("de") == "ger"
     assert iso639_2("en-US") == "eng"
     assert iso639_2("zh-Hans") == "chi"
+    assert iso639_2("und") == "und"
 
 
 def test_spacing() -> None:

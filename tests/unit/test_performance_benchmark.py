@@ -41,14 +41,6 @@ def test_a_late_line_counts_as_late(bench: dict[str, ModuleType]) -> None:
     assert found == spans((1.1, 4))  # from the first sound, not beyond the turn
 
 
-def test_other_characters_of_the_same_sound_are_no_error(bench: dict[str, ModuleType]) -> None:
-    error = bench["lines"].syllable_error
-    assert error("他在家。", "她在家", "zh") == 0.0
-    assert error("二十一日", "21日", "zh") == 0.0
-    assert error("买书", "卖书", "zh") == 0.5  # another tone
-    assert error("Hola", "Hola", "es") is None
-
-
 def test_lines_of_one_turn_share_its_speech_half_way(bench: dict[str, ModuleType]) -> None:
     turn = Turn(Span.of(0, 6), "anna")
     lines = {"L1": Span.of(0, 2), "L2": Span.of(3, 6), "L3": Span.of(6, 8)}

@@ -20,6 +20,7 @@ from polydub.evaluate.scores import (
     round_trip_metric,
     speed,
     summarise,
+    syllable_error_rate,
     word_error_rate,
 )
 from polydub.model import Line, LineReport, Placement, Span
@@ -97,7 +98,18 @@ def test_character_error_rate_known_answers() -> None:
     assert character_error_rate("你好，世界。", "你好世界", "zh") == 0.0
     assert character_error_rate("今天天气很好", "今天天汽很好", "zh") == pytest.approx(1 / 6)
     assert character_error_rate("こんにちは", "こんにちわ。", "ja") == pytest.approx(1 / 5)
-    assert character_error_rate("后来", "後來", "zh") == 1.0  # scripts are not converted
+    assert character_error_rate("头发干了", "頭髮乾了。", "zh-CN") == 0.0  # one text in two scripts
+    assert character_error_rate("頭髮乾了", "头发", "zh-TW") == pytest.approx(1 / 2)
+    assert character_error_rate("時間", "时间", "ja") == 1.0  # other characters there
+
+
+def test_other_characters_of_the_same_sound_are_no_syllable_error() -> None:
+    pytest.importorskip("pypinyin")
+    assert syllable_error_rate("他在家。", "她在家", "zh") == 0.0
+    assert syllable_error_rate("二十一日", "21日", "zh") == 0.0
+    assert syllable_error_rate("买书", "卖书", "zh") == 0.5  # another tone
+    assert syllable_error_rate("别以为你最忙", "別以為你最忙", "zh-TW") == 0.0
+    assert syllable_error_rate("Hola", "Hola", "es") is None
 
 
 def test_round_trip_picks_the_metric() -> None:

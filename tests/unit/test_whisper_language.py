@@ -79,3 +79,28 @@ def test_a_language_that_is_given_is_not_doubted() -> None:
     heard = engine(model).recognize(AUDIO, language="cy")
     assert (heard.language, heard.language_probability) == ("cy", 1.0)
     assert model.decoded == ["cy"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "wanted"),
+    [
+        (None, "時間裡", "时间里"),
+        ("zh", "時間裡", "时间里"),
+        ("zh-TW", "时间里", "時間裡"),
+        ("yue", "時間裏", "時間裏"),
+    ],
+)
+def test_mandarin_is_in_the_script_of_its_tag(asked: str | None, said: str, wanted: str) -> None:
+    """Whisper answers in either; Cantonese is left as it was written."""
+
+    class Answers(Model):
+        def transcribe(self, audio: Samples, **options: Any) -> tuple[Iterator[Any], None]:
+            segments, _ = super().transcribe(audio, **options)
+            found = list(segments)
+            for segment in found:
+                segment.words[0].word = said
+            return iter(found), None
+
+    model = Answers({"zh": 0.99}, {"zh": -0.2, "yue": -0.2}, ("zh", "yue"))
+    (word,) = engine(model).recognize(AUDIO, language=asked).words
+    assert word.text == wanted

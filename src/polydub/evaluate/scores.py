@@ -21,6 +21,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from importlib.util import find_spec
 from statistics import median
 
 import numpy as np
@@ -28,6 +29,7 @@ import numpy as np
 from polydub.evaluate.contractions import expand_contractions
 from polydub.evaluate.numbers import spell_numbers
 from polydub.model import LineReport, Span, Voiceprint
+from polydub.model.chinese import is_mandarin, simplified
 from polydub.model.language import is_spaced
 
 _APOSTROPHES = frozenset("'’‘ʼ＇`")
@@ -81,16 +83,34 @@ def _compared_words(text: str, language: str) -> list[str]:
 def character_error_rate(reference: str, hypothesis: str, language: str = "zh") -> float:
     """Character errors / characters of ``reference``, after :func:`normalise`, spaces removed.
 
-    Traditional and Simplified Chinese, and kana against kanji, are different characters here, and
-    nothing is converted: ask the recogniser for the script that the reference uses (Whisper follows
-    the script of its initial prompt), or the rate is an overestimate. Whole numbers are compared as
-    they are read.
+    Mandarin is compared in Simplified characters, whichever it was written in; kana against kanji
+    are different characters, which makes the rate of Japanese an overestimate. Whole numbers are
+    compared as they are read.
     """
-    characters, heard = (
-        list(normalise(spell_numbers(text, language)).replace(" ", ""))
+    characters, heard = (_compared_characters(text, language) for text in (reference, hypothesis))
+    return edit_distance(list(characters), list(heard)) / max(1, len(characters))
+
+
+def _compared_characters(text: str, language: str) -> str:
+    plain = normalise(spell_numbers(text, language)).replace(" ", "")
+    return simplified(plain) if is_mandarin(language) else plain
+
+
+def syllable_error_rate(reference: str, hypothesis: str, language: str) -> float | None:
+    """Errors / syllables of Mandarin, each with its tone (``pypinyin``).
+
+    A recogniser that writes another character of the same sound has heard the voice right.
+    ``None`` for other languages, and where pypinyin is not installed.
+    """
+    if not is_mandarin(language) or find_spec("pypinyin") is None:
+        return None
+    from pypinyin import Style, lazy_pinyin
+
+    said, heard = (
+        lazy_pinyin(_compared_characters(text, language), style=Style.TONE3)
         for text in (reference, hypothesis)
     )
-    return edit_distance(characters, heard) / max(1, len(characters))
+    return edit_distance(said, heard) / max(1, len(said))
 
 
 def round_trip_metric(language: str) -> str:

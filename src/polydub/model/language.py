@@ -87,7 +87,7 @@ def primary(tag: str) -> str:
 def iso639_2(tag: str) -> str:
     """The three-letter code that media containers use: the bibliographic one (``"ger"``)."""
     if tag == "und":  # undetermined: what a film without speech has
-        return "unknown language"
+        return "und"
     return str(Language.get(parse_language(tag)).to_alpha3(variant="B"))
 
 

@@ -52,7 +52,7 @@ from polydub.stages.shape import (
 )
 from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
-CASTING = 9
+CASTING = 10
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
 
 
@@ -405,7 +405,7 @@ class _Audition:
             parts.append(reference_key(self.profiles.voices[self.name]))
         key = digest(*parts)
         found = listen_to(self.run, key, audio, self.language)
-        return found.voiceprint, found.error(self.text, self.language)
+        return found.voiceprint, found.misheard(self.text, self.language)
 
     @property
     def profile(self) -> VoiceProfile:

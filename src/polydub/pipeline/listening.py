@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polydub.evaluate.scores import error_rate
+from polydub.evaluate.scores import error_rate, syllable_error_rate
 from polydub.media.audio import resample
 from polydub.model import Transcript, Voiceprint, Waveform
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION
@@ -26,6 +26,11 @@ class Heard:
     def error(self, wanted: str, language: str) -> float:
         """Round-trip error against the text that should be heard (WER, or CER without spaces)."""
         return error_rate(wanted, self.text, language)
+
+    def misheard(self, wanted: str, language: str) -> float:
+        """The same to judge a voice by: Mandarin counts by its sound, not by its characters."""
+        by_sound = syllable_error_rate(wanted, self.text, language)
+        return self.error(wanted, language) if by_sound is None else by_sound
 
 
 def listen_to(run: Run, key: str, audio: Waveform, language: str) -> Heard:

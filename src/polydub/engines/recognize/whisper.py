@@ -17,6 +17,7 @@ from langcodes.tag_parser import LanguageTagError
 from polydub.engines.protocols import Capabilities
 from polydub.errors import EngineError, InputError
 from polydub.model import Samples, Span, Transcript, Waveform, Word, to_seconds
+from polydub.model.chinese import in_script_of
 
 RATE = 16000
 PACKAGED = "whisper-base"
@@ -32,7 +33,7 @@ of them at most, are tried: six seconds of English had 0.32 to 0.67 for Welsh, b
 mean log probability of -0.2 in English and of -1.4 to -3.1 in Welsh."""
 
 PROMPTS = {"zh": "以下是普通话的句子。"}
-"""Without it, Whisper base may answer Mandarin in Traditional characters."""
+"""Makes Whisper base prefer Simplified characters and write punctuation."""
 
 _WHISPER_CODES = {"cmn": "zh", "nb": "no", "fil": "tl", "jv": "jw"}
 _LANGUAGES = (
@@ -69,7 +70,7 @@ class FasterWhisper:
     capabilities = Capabilities(
         kind="recognize",
         name="whisper",
-        version="3",
+        version="4",
         summary="Whisper (base, int8) through faster-whisper, words with times",
         code_licence="MIT",
         weights_licence="MIT",
@@ -102,7 +103,8 @@ class FasterWhisper:
     ) -> Transcript:
         """Words with times for mono 16 kHz ``audio``; detects the language when ``None``.
 
-        ``progress`` receives the seconds done. Raises ``EngineError`` DUB-E203 for a language that
+        Mandarin is in the script of its tag, Simplified if that says none. ``progress`` receives
+        the seconds done. Raises ``EngineError`` DUB-E203 for a language that
         Whisper does not know, DUB-E206 for other audio formats and failures of the decoder.
         """
         if audio.rate != RATE or audio.channels != 1:
@@ -117,7 +119,7 @@ class FasterWhisper:
             offset = Fraction(start, RATE)
             tick = _ticker(progress, float(offset), (end - start) / RATE)
             for segment in self._piece(samples[start:end], code, tick):
-                words.extend(_words(segment, offset))
+                words.extend(_words(segment, offset, language or bcp47(code)))
             tick((end - start) / RATE)
         return Transcript(bcp47(code), sure, tuple(words))
 
@@ -306,9 +308,9 @@ def believed(segments: Sequence[Any], options: WhisperOptions) -> list[Any]:
     return kept
 
 
-def _words(segment: Any, offset: Fraction) -> Iterator[Word]:
+def _words(segment: Any, offset: Fraction, language: str) -> Iterator[Word]:
     for word in segment.words or ():
-        text = word.word.strip()
+        text = in_script_of(word.word.strip(), language)
         if not text:
             continue
         start = to_seconds(float(word.start)) + offset

@@ -21,6 +21,7 @@ from polydub.engines.speak import pinyin
 from polydub.engines.speak.espeak import EspeakProcess
 from polydub.engines.weights import cache_dir
 from polydub.errors import EngineError
+from polydub.model.chinese import simplified
 
 _log = logging.getLogger(__name__)
 
@@ -207,7 +208,7 @@ class Phonemizer:
         if not text.strip():
             return ""
         try:
-            found = self._mandarin(text)[0]
+            found = self._mandarin(simplified(text))[0]  # jieba knows words in that script
         except (ValueError, IndexError, KeyError, AssertionError, TypeError) as error:
             raise EngineError(f"The Mandarin reading of {text!r} failed: {error}") from error
         return str(found)
