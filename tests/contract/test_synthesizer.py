@@ -20,6 +20,8 @@ from polydub.engines.protocols import (
 from polydub.engines.registry import missing_requirements
 from polydub.engines.speak.kokoro import KokoroSynthesizer
 from polydub.errors import EngineError
+from polydub.evaluate.scores import phone_error_rate
+from polydub.pipeline.listening import PronouncingSynthesizer
 
 pytestmark = [pytest.mark.weights, pytest.mark.filterwarnings("ignore::UserWarning")]
 
@@ -97,6 +99,25 @@ def test_same_request_same_speech(engine: Synthesizer, spoken: Speech) -> None:
 def test_speed_shortens(engine: Synthesizer, spoken: Speech) -> None:
     fast = engine.speak(SpeechRequest(TEXT, "en", engine.styles("en")[0].name, speed=1.3))
     assert 0.6 < float(fast.audio.duration / spoken.audio.duration) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "alike", "other"),
+    [
+        ("fr", "Les chiffres fonctionner.", "les chiffres fonctionnés", "les chiffres"),
+        ("en", "Their knight's mail", "there nights male", "their day's mail"),
+    ],
+)
+def test_what_sounds_alike_is_read_alike(
+    engine: Synthesizer, language: str, text: str, alike: str, other: str
+) -> None:
+    if not isinstance(engine, PronouncingSynthesizer):
+        pytest.skip("does not tell how it reads")
+    said, same, different = (engine.phonemes(words, language) for words in (text, alike, other))
+    assert phone_error_rate(said, same) < 0.1 < 0.25 < phone_error_rate(said, different)
+    with pytest.raises(EngineError) as caught:
+        engine.phonemes(text, "xx")
+    assert caught.value.code == "DUB-E203"
 
 
 def test_styles(engine: Synthesizer) -> None:

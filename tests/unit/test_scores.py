@@ -17,6 +17,7 @@ from polydub.evaluate.scores import (
     normalise,
     overlap_share,
     own_margin,
+    phone_error_rate,
     round_trip_metric,
     speed,
     summarise,
@@ -101,6 +102,13 @@ def test_character_error_rate_known_answers() -> None:
     assert character_error_rate("头发干了", "頭髮乾了。", "zh-CN") == 0.0  # one text in two scripts
     assert character_error_rate("頭髮乾了", "头发", "zh-TW") == pytest.approx(1 / 2)
     assert character_error_rate("時間", "时间", "ja") == 1.0  # other characters there
+
+
+def test_phones_are_counted_without_their_marks() -> None:
+    assert phone_error_rate("sˈɛ dˈyʁ", "sɛ.dyʁ!") == 0.0
+    assert phone_error_rate("mwɛ̃", "mwɛ") == pytest.approx(1 / 4)
+    assert phone_error_rate("mwɛ̃", "mwa") == pytest.approx(1 / 2)
+    assert phone_error_rate("", "a") == 1.0
 
 
 def test_other_characters_of_the_same_sound_are_no_syllable_error() -> None:

@@ -32,6 +32,7 @@ from polydub.model import LineReport, Span, Voiceprint
 from polydub.model.chinese import is_mandarin, simplified
 from polydub.model.language import is_spaced
 
+_PHONES = frozenset({"Ll", "Lu", "Lo", "Mn"})
 _APOSTROPHES = frozenset("'’‘ʼ＇`")
 
 
@@ -108,6 +109,18 @@ def syllable_error_rate(reference: str, hypothesis: str, language: str) -> float
 
     said, heard = (
         lazy_pinyin(_compared_characters(text, language), style=Style.TONE3)
+        for text in (reference, hypothesis)
+    )
+    return edit_distance(said, heard) / max(1, len(said))
+
+
+def phone_error_rate(reference: str, hypothesis: str) -> float:
+    """Errors / phones of two texts in IPA, a nasal tilde being one.
+
+    Stress, length, tones, pauses and spaces do not count.
+    """
+    said, heard = (
+        [mark for mark in text if unicodedata.category(mark) in _PHONES]
         for text in (reference, hypothesis)
     )
     return edit_distance(said, heard) / max(1, len(said))

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from polydub.engines.protocols import SpeechRequest, StylePrint, VoiceEmbedder, VoiceReference
+from polydub.engines.protocols import (
+    SpeechRequest,
+    StylePrint,
+    VoiceEmbedder,
+    VoiceReference,
+)
 from polydub.errors import EngineError, ProjectError
 from polydub.evaluate.likeness import centre
 from polydub.media.audio import open_waveform, resample
@@ -30,7 +35,7 @@ from polydub.model.terms import without_marks
 from polydub.model.time import total, without
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION, Analysis, Sound
 from polydub.pipeline.cloning import ENOUGH_S, reference_key, voice_references
-from polydub.pipeline.listening import listen_to
+from polydub.pipeline.listening import PronouncingSynthesizer, listen_to
 from polydub.pipeline.run import Run, StageProgress
 from polydub.pipeline.series import with_series_voices
 from polydub.project.artifacts import load, save
@@ -52,7 +57,7 @@ from polydub.stages.shape import (
 )
 from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
-CASTING = 10
+CASTING = 11
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
 
 
@@ -405,7 +410,9 @@ class _Audition:
             parts.append(reference_key(self.profiles.voices[self.name]))
         key = digest(*parts)
         found = listen_to(self.run, key, audio, self.language)
-        return found.voiceprint, found.misheard(self.text, self.language)
+        synthesizer = self.run.engines.get("speak")
+        read = synthesizer.phonemes if isinstance(synthesizer, PronouncingSynthesizer) else None
+        return found.voiceprint, found.misheard(self.text, self.language, read)
 
     @property
     def profile(self) -> VoiceProfile:
@@ -472,7 +479,7 @@ def _at_pitch(synthesizer: ShapeableSynthesizer, style: StylePrint, profile: Voi
     return synthesizer.shaped(style.name, pitch=pitch_ratio(style.pitch_hz, profile.pitch_hz))
 
 
-SHARES = (1.0, 0.6)
+SHARES = (1.0, 0.8, 0.6)
 """Shares of a shift that are auditioned in turn: the whole, and less where that costs clearness."""
 
 

@@ -144,6 +144,10 @@ class KokoroSynthesizer:
         spoken = joined(pieces, round(_PAUSE_S / speed * RATE))
         return Speech(Waveform(spoken.samples, RATE), as_phones(spoken))
 
+    def phonemes(self, text: str, language: str) -> str:
+        """Kokoro's symbols for ``text``. Raises as :meth:`speak` does."""
+        return " ".join(self._pieces(text, _language(language)))
+
     def seconds(self, request: SpeechRequest) -> float:
         """About how long :meth:`speak` would take to say this, from the duration predictor alone.
 
