@@ -95,6 +95,7 @@ def _undubbed(films: Sequence[Film]) -> Cell:
 ROWS: tuple[tuple[str, str, str, Callable[[Sequence[Film]], Cell]], ...] = (
     ("lines not dubbed", "0", ".0f", _undubbed),
     ("round-trip error", "<= 5 %", ".1%", _of_lines("error", "low")),
+    ("error in phones", "", ".1%", _of_lines("phone_error", "low")),
     ("error in syllables with tones", "", ".1%", _of_lines("syllable_error", "low")),
     ("last word cut (share of lines)", "0", ".0%", _of_lines("clipped", "low")),
     ("CAM++ similarity, own", "", ".2f", _of_lines("campplus_own", "high")),
