@@ -565,6 +565,18 @@ def test_words_in_another_script_are_asked_again_without_examples(
     assert engine.translate(request(line("b", 0, 1, "A fan."))) == {"b": "扇子."}
 
 
+def test_words_that_were_left_are_asked_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = FakeServer("他把 cello 放进了那个很大的旧 closet 里。", "大提琴。", "It is a wardrobe")
+    asked = replace(request(line("a", 0, 1, "The cello is in the closet.")), target="zh")
+    assert local(monkeypatch, tmp_path, server).translate(asked) == {
+        "a": "他把大提琴放进了那个很大的旧 closet 里。"
+    }
+    words = [body["messages"][-1]["content"] for body in server.asked[1:]]
+    assert words == ["cello", "closet"]
+
+
 def test_a_long_translation_is_made_shorter(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from polydub.model.language import (
     is_spaced,
     iso639_2,
     language_name,
+    left_words,
     parse_language,
     same_language,
     suggestions,
@@ -100,3 +101,21 @@ def test_foreign_letters_are_named_once_and_shortened() -> None:
     assert foreign_letters("妹妹 and 妹妹 and 扇子", "es") == "妹扇子"
     assert foreign_letters("", "es") == ""
     assert foreign_letters("123 !?", "zh") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "original", "target", "left"),
+    [
+        ("你是这 estate的代理人", "You are the agent of this estate", "zh", ("estate",)),
+        ("他把closet和closet", "the closet", "zh", ("closet",)),
+        ("Joe 和 NASA", "Joe and NASA", "zh", ()),
+        ("он сказал ok", "he said ok", "ru", ()),
+        ("用 iPhone 打电话", "a call from my iPhone", "zh", ()),
+        ("el closet", "the closet", "es", ()),
+        ("看 netflix", "watch Netflix", "zh", ()),
+    ],
+)
+def test_words_that_were_left_untranslated(
+    text: str, original: str, target: str, left: tuple[str, ...]
+) -> None:
+    assert left_words(text, original, target) == left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -129,6 +130,20 @@ def foreign_letters(text: str, target: str) -> str:
     if kana <= allowed and len(letters) > 8 and not any(_script_of(c) in kana for c in letters):
         return "".join(letters[:10])
     return ""
+
+
+def left_words(text: str, original: str, target: str) -> tuple[str, ...]:
+    """Words of ``original`` that stand in its translation as they were: ``这 estate 的代理人``.
+
+    Words of three small Latin letters and more, where the target is written in other letters; a
+    name has a capital one.
+    """
+    allowed = _scripts_of(target)
+    if allowed is None or "LATIN" in allowed:
+        return ()
+    there = set(re.findall(r"\w+", original))
+    words = re.findall(r"(?<![A-Za-z])[a-z]{3,}(?![A-Za-z])", text)
+    return tuple(dict.fromkeys(word for word in words if word in there))
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ from polydub.engines.translate.prompts import (
     style_rules,
 )
 from polydub.errors import EngineError
-from polydub.model.language import foreign_letters, is_spaced, primary
+from polydub.model.language import foreign_letters, is_spaced, left_words, primary
 from polydub.model.terms import replaced
 
 DEFAULT_WEIGHT = "qwen2.5-coder-1.5b-q4"
@@ -49,7 +49,7 @@ class LocalLlmTranslator:
     capabilities: ClassVar[Capabilities] = Capabilities(
         kind="translate",
         name="llm-local",
-        version="3",
+        version="4",
         summary="Language model on this machine (llama.cpp): packaged draft model or any GGUF",
         code_licence="MIT",
         weights_licence="Apache-2.0 (packaged model); others: see their cards",
@@ -115,8 +115,23 @@ class LocalLlmTranslator:
             if foreign_letters(answer, target):
                 plain = self._ask(line, chat(source, target, text, rules=rules, pairs=()))
                 answer = answer if foreign_letters(plain, target) else plain
-            self._known[key] = answer
+            self._known[key] = self._completed(answer, line, request)
         return self._known[key]
+
+    def _completed(self, answer: str, line: LineToTranslate, request: TranslationRequest) -> str:
+        """``answer`` with the words in it that were left as they are, each translated alone.
+
+        Asked for them within the line, the packaged model translates one of three (``estate``, not
+        ``closet`` in two other lines); alone, all of these.
+        """
+        target = request.target
+        for word in left_words(answer, line.text, target):
+            alone = self._ask(line, chat(request.source, target, word, pairs=()))
+            alone = alone.strip(" .。")
+            if alone and not re.search(r"[A-Za-z]", alone) and len(alone) <= 2 * len(word):
+                around = "" if is_spaced(target) else r"\s*"
+                answer = re.sub(rf"{around}(?<![A-Za-z]){word}(?![A-Za-z]){around}", alone, answer)
+        return answer
 
     def _shorter(self, request: TranslationRequest) -> dict[str, str]:
         """What became shorter. The packaged model is held to the words that it has said before."""
