@@ -1,7 +1,7 @@
 """The two scripts of Chinese: which one a language tag asks for, and text written in it (OpenCC).
 
-Recognisers and language models answer in either, whatever they were asked: Whisper wrote three of
-twelve Mandarin auditions in Traditional characters under a Simplified prompt.
+Recognisers and language models answer in either, whatever they were asked: Whisper base wrote seven
+of 24 Mandarin auditions and takes in Traditional characters under a Simplified prompt.
 """
 
 from __future__ import annotations
