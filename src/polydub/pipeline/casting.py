@@ -9,12 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polydub.engines.protocols import (
-    SpeechRequest,
-    StylePrint,
-    VoiceEmbedder,
-    VoiceReference,
-)
+from polydub.engines.protocols import SpeechRequest, StylePrint, VoiceEmbedder, VoiceReference
 from polydub.errors import EngineError, ProjectError
 from polydub.evaluate.likeness import centre
 from polydub.media.audio import open_waveform, resample

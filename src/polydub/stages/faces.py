@@ -120,9 +120,8 @@ class _Fitter:
         self._shot, self._options = shot, options
         self._follower = FaceFollower(finder, options, shot.first, shot.last)
         self._waiting: deque[tuple[int, Picture]] = deque()
-        self._known = 0
+        self._all: list[_Growing] = []  # as the follower has them
         self._growing: list[_Growing] = []
-        self._grown: list[_Growing] = []
 
     def see(self, index: int, picture: Picture) -> None:
         """The next frame of the shot."""
@@ -135,26 +134,28 @@ class _Fitter:
         """All meshes that are worth it, in order of appearance."""
         self._follower.finish()
         self._fit_settled()
-        grown = [one for one in [*self._grown, *self._growing] if self._worthwhile(one.face)]
-        order = {id(face): place for place, face in enumerate(self._follower.faces)}
+        grown = [one for one in self._all if self._worthwhile(one.face)]
         for one in grown:
             self._take_print(one)
-        return [_grown_up(one) for one in sorted(grown, key=lambda one: order[id(one.face)])]
+        return [_grown_up(one) for one in grown]
 
     def _fit_settled(self) -> None:
         while self._waiting and self._follower.settled(self._waiting[0][0]):
             index, picture = self._waiting.popleft()
-            self._growing += [self._start(face) for face in self._follower.faces[self._known :]]
-            self._known = len(self._follower.faces)
-            for one in list(self._growing):
-                over = self._follower.lost(one.face)
-                if over and not self._worthwhile(one.face):
-                    self._growing.remove(one)
-                elif over and index >= self._follower.end_of(one.face):
-                    self._growing.remove(one)
-                    self._grown.append(one)
-                elif index >= one.face.frames[0]:
+            new = [self._start(face) for face in self._follower.faces[len(self._all) :]]
+            self._all += new
+            self._growing = [
+                one for one in [*self._growing, *new] if self._goes_on(one.face, index)
+            ]
+            for one in self._growing:
+                if index >= one.face.frames[0]:
                     self._fit(one, index, picture)
+
+    def _goes_on(self, face: Followed, index: int) -> bool:
+        """Whether the mesh of ``face`` is to be fitted in frame ``index`` or a later one."""
+        if not self._follower.lost(face):
+            return True
+        return self._worthwhile(face) and index < self._follower.end_of(face)
 
     def _worthwhile(self, face: Followed) -> bool:
         length = face.frames[-1] - face.frames[0] + self._options.stride

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 
-from polydub.model.language import primary
+from polydub.model.chinese import is_mandarin
 
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 LONGEST = 4
@@ -21,7 +21,7 @@ def in_pinyin(text: str, original: str, source: str) -> tuple[str, tuple[str, ..
     little of it; else, and without pypinyin, ``("", ())``.
     """
     left = _HAN.findall(text)
-    if primary(source) not in {"zh", "cmn"} or not left or find_spec("pypinyin") is None:
+    if not is_mandarin(source) or not left or find_spec("pypinyin") is None:
         return "", ()
     written = sum(map(len, _HAN.findall(original)))
     if any(len(name) > LONGEST or name not in original for name in left):

@@ -38,7 +38,7 @@ NO_TIME_S, SQUEEZED_S = 0.03, 0.1
 were said 0.06 s and longer."""
 
 PROMPTS = {"zh": "以下是普通话的句子。"}
-"""Makes Whisper base prefer Simplified characters and write punctuation."""
+"""With it Whisper base writes most Mandarin in Simplified characters; the rest is converted."""
 
 _WHISPER_CODES = {"cmn": "zh", "nb": "no", "fil": "tl", "jv": "jw"}
 _LANGUAGES = (
@@ -120,11 +120,12 @@ class FasterWhisper:
         else:
             code, sure = whisper_code(language, self._model.supported_languages), 1.0
         words: list[Word] = []
+        tag = language or bcp47(code)
         for start, end in pieces(samples):
             offset = Fraction(start, RATE)
             tick = _ticker(progress, float(offset), (end - start) / RATE)
             for segment in self._piece(samples[start:end], code, tick):
-                words.extend(_words(segment, offset, language or bcp47(code)))
+                words.extend(_words(segment, offset, tag))
             tick((end - start) / RATE)
         return Transcript(bcp47(code), sure, tuple(without_loops(words)))
 

@@ -124,13 +124,16 @@ class LocalLlmTranslator:
         Asked for them within the line, the packaged model translates one of three (``estate``, not
         ``closet`` in two other lines); alone, all of these.
         """
-        target = request.target
+        source, target = request.source, request.target
+        around = "" if is_spaced(target) else r"\s*"
         for word in left_words(answer, line.text, target):
-            alone = self._ask(line, chat(request.source, target, word, pairs=()))
-            alone = alone.strip(" .。")
+            key = ("word", source, target, word)
+            if key not in self._known:
+                self._known[key] = self._ask(line, chat(source, target, word, pairs=()))
+            alone = self._known[key].strip(" .。")
             if alone and not re.search(r"[A-Za-z]", alone) and len(alone) <= 2 * len(word):
-                around = "" if is_spaced(target) else r"\s*"
-                answer = re.sub(rf"{around}(?<![A-Za-z]){word}(?![A-Za-z]){around}", alone, answer)
+                parts = re.split(rf"{around}(?<![A-Za-z]){word}(?![A-Za-z]){around}", answer)
+                answer = alone.join(parts)  # not re.sub: a backslash of the model is no reference
         return answer
 
     def _shorter(self, request: TranslationRequest) -> dict[str, str]:
