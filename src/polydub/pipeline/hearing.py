@@ -12,6 +12,7 @@ import numpy as np
 from polydub.engines.protocols import LocalActivity
 from polydub.media.audio import open_waveform
 from polydub.model import Source, Span, Transcript
+from polydub.model.arrays import read_arrays
 from polydub.pipeline.analysis import VERSION, Sound
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import load, save
@@ -109,11 +110,11 @@ def _local_activity(
     windows: list[tuple[Span, Fraction]] = load(
         folder / "windows.json", list[tuple[Span, Fraction]]
     )
-    with np.load(folder / "activity.npz") as stored:
-        return tuple(
-            LocalActivity(span, step, stored[str(number)].astype(np.float32) / 255)
-            for number, (span, step) in enumerate(windows)
-        )
+    stored = read_arrays(folder / "activity.npz")
+    return tuple(
+        LocalActivity(span, step, stored[str(number)].astype(np.float32) / 255)
+        for number, (span, step) in enumerate(windows)
+    )
 
 
 def find_voices(run: Run, source: Source, sound: Sound, heard: Heard) -> Diarization:
@@ -146,7 +147,5 @@ def load_voices(folder: Path) -> Diarization:
     """What :func:`save_voices` wrote."""
     voices: Diarization = load(folder / "voices.json", Diarization)
     windows: Sequence[Span] = load(folder / "windows.json", tuple[Span, ...])
-    with np.load(folder / "windows.npz") as stored:
-        return replace(
-            voices, windows=tuple(windows), prints=stored["prints"], clean=stored["clean"]
-        )
+    stored = read_arrays(folder / "windows.npz")
+    return replace(voices, windows=tuple(windows), prints=stored["prints"], clean=stored["clean"])

@@ -11,6 +11,7 @@ import numpy as np
 from polydub.errors import EngineError
 from polydub.media.audio import open_waveform
 from polydub.model import Decision, FaceTrack, Source
+from polydub.model.arrays import read_arrays
 from polydub.pipeline.analysis import VERSION, Picture, Sound, frames_of
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import load, save
@@ -53,6 +54,5 @@ def watch_mouths(
                 why: str = load(folder / "failed.json", str)
                 span = seen.shots[shot].span
                 run.decide(Decision("attribute", f"shot {shot + 1}", "fallback", why, span))
-            with np.load(folder / "talking.npz") as stored:
-                found.update({name: stored[name] for name in stored.files})
+            found.update(read_arrays(folder / "talking.npz"))
     return found

@@ -18,6 +18,7 @@ from polydub.errors import EngineError
 from polydub.media.ahead import read_ahead
 from polydub.media.audio import open_waveform
 from polydub.model import Decision, FaceTrack, Image, Phone, Placement, Script
+from polydub.model.arrays import read_array
 from polydub.model.report import DecisionKind
 from polydub.pipeline.analysis import VERSION, Analysis, frames_of
 from polydub.pipeline.lip_check import FELL_BACK, LipChecker
@@ -59,7 +60,7 @@ class PatchStore:
                 self._open.pop(next(iter(self._open))).close()
             self._open[path] = zipfile.ZipFile(path)
         data = zlib.decompress(self._open[path].read(name))
-        pixels: Image = np.load(io.BytesIO(data))
+        pixels: Image = read_array(io.BytesIO(data))
         frame, left, top = (int(part) for part in name.removesuffix(".npy.z").split("_")[:3])
         return Patch(frame, left, top, pixels)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from polydub.errors import ProjectError
 from polydub.model import FaceTrack
+from polydub.model.arrays import read_arrays
 
 SCHEMA = "polydub.tracks/1"
 ARRAYS = ("boxes", "landmarks", "accepted", "pose", "iod", "aperture")
@@ -61,11 +62,12 @@ def load_tracks(path: Path) -> tuple[FaceTrack, ...]:
     """
     try:
         # opened here: NumPy leaves the file open when the archive is damaged
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            head = json.loads(arrays["head"].tobytes().decode())
-            if head["schema"] != SCHEMA:
-                raise ValueError(f"schema {head['schema']!r}, expected {SCHEMA!r}")
-            return tuple(_track(arrays, at, entry) for at, entry in enumerate(head["tracks"]))
+        with path.open("rb") as file:
+            arrays = read_arrays(file)
+        head = json.loads(arrays["head"].tobytes().decode())
+        if head["schema"] != SCHEMA:
+            raise ValueError(f"schema {head['schema']!r}, expected {SCHEMA!r}")
+        return tuple(_track(arrays, at, entry) for at, entry in enumerate(head["tracks"]))
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ProjectError(
             f"The face tracks in {path} cannot be read: {error}.",
@@ -75,12 +77,11 @@ def load_tracks(path: Path) -> tuple[FaceTrack, ...]:
 
 def _track(arrays: Any, number: int, entry: dict[str, Any]) -> FaceTrack:
     values = {name: arrays[f"{number}.{name}"] for name in ARRAYS}
-    key = f"{number}.print"
     return FaceTrack(
         id=str(entry["id"]),
         shot=int(entry["shot"]),
         first=int(entry["first"]),
         score=float(entry["score"]),
-        print=arrays[key] if key in arrays.files else None,
+        print=arrays.get(f"{number}.print"),
         **values,
     )

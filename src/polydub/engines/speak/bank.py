@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from polydub.engines.protocols import StylePrint
 from polydub.engines.speak.kokoro_voices import voice_list
+from polydub.model.arrays import read_arrays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,15 +61,13 @@ def pitches() -> dict[str, float]:
 @lru_cache(maxsize=1)
 def measured() -> Measured:
     """What ``kokoro_prints.npz`` holds, in the order of ``voice_list``."""
-    with (
-        as_file(files(__package__).joinpath("kokoro_prints.npz")) as path,
-        np.load(path) as arrays,
-    ):
-        prints = arrays["prints"].astype(np.float32)
-        mos = {
-            name.removeprefix("mos_"): arrays[name].astype(np.float32)
-            for name in arrays.files
-            if name.startswith("mos_")
-        }
-        pitch = arrays["pitch_hz"].astype(np.float32)
+    with as_file(files(__package__).joinpath("kokoro_prints.npz")) as path:
+        arrays = read_arrays(path)
+    prints = arrays["prints"].astype(np.float32)
+    mos = {
+        name.removeprefix("mos_"): scores.astype(np.float32)
+        for name, scores in arrays.items()
+        if name.startswith("mos_")
+    }
+    pitch = arrays["pitch_hz"].astype(np.float32)
     return Measured(prints / np.linalg.norm(prints, axis=1, keepdims=True), pitch, mos)

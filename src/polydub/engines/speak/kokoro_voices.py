@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polydub.engines.protocols import Style
+from polydub.model.arrays import read_arrays
 
 TIMBRE = slice(0, 128)
 """The half of a style vector that the decoder reads."""
@@ -57,11 +58,9 @@ class StyleBank:
     """
 
     def __init__(self) -> None:
-        with (
-            as_file(files(__package__).joinpath("kokoro_voices.npz")) as path,
-            np.load(path) as arrays,
-        ):
-            self._mean, self._row, self._basis = (arrays[key] for key in ("mean", "row", "basis"))
+        with as_file(files(__package__).joinpath("kokoro_voices.npz")) as path:
+            arrays = read_arrays(path)
+        self._mean, self._row, self._basis = (arrays[key] for key in ("mean", "row", "basis"))
         self._index = {voice.name: index for index, voice in enumerate(voice_list())}
         middle = [self._rows(name, _MIDDLE)[TIMBRE] for name in self._index]
         self.spread: npt.NDArray[np.float32] = np.std(middle, axis=0).astype(np.float32)

@@ -18,6 +18,7 @@ import numpy as np
 from polydub.engines.dubbing.funcineforge.config import SPEECH_TOKENS
 from polydub.engines.dubbing.funcineforge.sequence import Faces, Floats, Ints, TurnTag
 from polydub.errors import InputError
+from polydub.model.arrays import read_array, read_arrays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +69,7 @@ def _sample(data: Mapping[str, Any], folder: Path) -> Sample:
     path = folder / roles["token"]
     if not path.is_file():
         raise ValueError(f"{path} is absent: `polydub dataset build --tokens` makes speech tokens")
-    tokens = np.load(path, allow_pickle=False).reshape(-1).astype(np.int64)
+    tokens = read_array(path).reshape(-1).astype(np.int64)
     if not len(tokens) or tokens.min() < 0 or tokens.max() >= SPEECH_TOKENS:
         raise ValueError("its tokens are not speech tokens")
     return Sample(
@@ -99,9 +100,9 @@ def read_faces(path: Path) -> Faces:
     """The face embeddings in an ``.npz`` file. Raises ``ValueError`` for anything else."""
     if path.suffix != ".npz":
         raise ValueError(f"{path.name} is no .npz file: convert pickles of faces first")
-    with np.load(path, allow_pickle=False) as file:
-        embeddings = np.asarray(file["embeddings"], np.float32)
-        frames = np.asarray(file["faceI"], np.int64)
+    arrays = read_arrays(path)
+    embeddings = np.asarray(arrays["embeddings"], np.float32)
+    frames = np.asarray(arrays["faceI"], np.int64)
     if embeddings.ndim != 2 or len(embeddings) != len(frames):
         raise ValueError(f"{path.name} does not hold one frame number for each embedding")
     return Faces(embeddings, frames)
@@ -109,4 +110,4 @@ def read_faces(path: Path) -> Faces:
 
 def read_xvector(path: Path) -> Floats:
     """The voice ``[192]`` in an ``.npy`` file of shape ``[192]`` or ``[1, 192]``."""
-    return np.asarray(np.load(path, allow_pickle=False), np.float32).reshape(-1)
+    return np.asarray(read_array(path), np.float32).reshape(-1)
