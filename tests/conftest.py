@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from polydub.engines import registry
+from polydub.pipeline import scoring
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,13 @@ def _registry_is_restored() -> Iterator[None]:
     yield
     registry._registered.clear()
     registry._registered.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _no_naturalness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-in voices are tones: a second of prediction a take would only call each one rough."""
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr(scoring, "predictor", lambda: None)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

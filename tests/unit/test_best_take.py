@@ -33,6 +33,30 @@ def test_two_takes_heard_in_the_same_words_are_enough() -> None:
     assert wants_another([heard(0.14)] * 2, TakeOptions(count=3), ["las bellas"] * 2)
 
 
+def test_a_rough_take_is_said_again_until_one_is_not() -> None:
+    rough, fine = heard(0.0, mos=3.2), heard(0.05, mos=4.0)
+    assert wants_another([rough])
+    assert not wants_another([rough, fine])
+    assert not wants_another([fine])
+    assert wants_another([rough] * 5)
+    assert not wants_another([rough] * 6)
+    assert not wants_another([heard(0.0)])  # not predicted
+    assert wants_another([rough, heard(0.5, mos=4.5)])  # natural, but other words
+
+
+def test_a_point_of_quality_outweighs_melody_but_no_word() -> None:
+    flat = heard(0.0, mos=4.2, contour=0.0)
+    assert best_take([heard(0.0, mos=3.2, contour=0.7), flat]) == 1
+    assert best_take([heard(0.0, mos=4.0, contour=0.7), flat]) == 0
+    assert best_take([heard(0.0, mos=3.2, contour=0.7), flat | {"wer": 0.1}]) == 0
+
+
+def test_beyond_natural_predicted_quality_decides_nothing() -> None:
+    takes = [heard(0.0, mos=4.2, similarity=0.5), heard(0.0, mos=4.7, similarity=0.5)]
+    assert best_take(takes) == 0
+    assert take_cost(takes[0]) == take_cost(takes[1])
+
+
 def test_a_wanted_number_of_takes_is_made_in_any_case() -> None:
     options = TakeOptions(count=3)
     assert wants_another([heard(0.0), heard(0.0)], options)

@@ -19,11 +19,15 @@ class TakeOptions:
     error of up to ``alike``, are the recogniser's way to hear this text: of six such lines of the
     example, said up to six times each, five were never heard better.
 
+    A take that sounds less natural than ``rough`` (predicted MOS) is said again too, up to
+    ``most_rough`` takes: a line said with less melody or at another rate by a few hundredths can
+    sound better or worse by a point (one of the example's kind: 3.3, 3.0, 3.2, 4.1).
+
     The rest are costs in units of round-trip error: ``unlike`` for a voice with no likeness to the
     speaker, ``missed`` for a line that the take does not cover at all, ``haste`` per 0.1 of speed
-    above ``max_speed``, ``dull`` per point of predicted quality (MOS) below 5, ``flat`` for a
-    melody that has nothing to do with the original's. ``gain`` is what a later take must be better
-    by, since the first is made at the wanted rate.
+    above ``max_speed``, ``dull`` per point of predicted MOS below ``natural``, beyond which
+    predictors only scatter, ``flat`` for a melody that has nothing to do with the original's.
+    ``gain`` is what a later take must be better by, since the first is made at the wanted rate.
 
     ``accepts`` says whether a take is what the user demands: while none is, further ones are made,
     up to ``most_demanded``, and one that is wins over any that is not.
@@ -36,7 +40,10 @@ class TakeOptions:
     unlike: float = 0.3
     missed: float = 0.2
     haste: float = 0.1
-    dull: float = 0.03
+    dull: float = 0.09
+    natural: float = 4.1
+    rough: float = 3.9
+    most_rough: int = 6
     flat: float = 0.08
     max_speed: float = 1.2
     gain: float = 0.01
@@ -55,7 +62,7 @@ def take_cost(scores: Scores, options: TakeOptions | None = None) -> float:
     cost += options.unlike * (1 - scores.get("similarity", 1.0))
     cost += options.missed * (1 - scores.get("overlap", 1.0))
     cost += options.haste * max(0.0, scores.get("speed", 1.0) - options.max_speed) / 0.1
-    cost += options.dull * max(0.0, 5 - scores.get("mos", 5.0))
+    cost += options.dull * max(0.0, options.natural - scores.get("mos", options.natural))
     cost += options.flat * (1 - scores.get("contour", 1.0))
     return cost
 
@@ -86,7 +93,15 @@ def wants_another(
     if len(takes) >= max(options.most, options.count):
         return False
     least = min((_error(scores) for scores in takes), default=1.0)
-    return least > options.understood and not _heard_alike(takes, heard, options)
+    if least > options.understood and not _heard_alike(takes, heard, options):
+        return True
+    return len(takes) < options.most_rough and all(_is_rough(scores, options) for scores in takes)
+
+
+def _is_rough(scores: Scores, options: TakeOptions) -> bool:
+    """Whether a take sounds rough, or is no choice since it is misheard."""
+    misheard = _error(scores) > options.alike
+    return misheard or scores.get("mos", options.rough) < options.rough
 
 
 def _heard_alike(takes: Sequence[Scores], heard: Sequence[str], options: TakeOptions) -> bool:
