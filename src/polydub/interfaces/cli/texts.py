@@ -123,7 +123,7 @@ Each language goes where it was written the last time, unless -o names another p
 DEMO = """Dub a short made-up conversation into Spanish, to see everything work.
 
 The clip (25 s, three people, eight lines, five cuts) is drawn and spoken by polydub itself, and its
-translation comes with it: nothing is downloaded, no account is needed. It takes about four
+translation comes with it: nothing is downloaded, no account is needed. It takes about five
 minutes on two fast and idle CPU cores, three times that on busy ones, and most of it for casting
 voices; run again, it reuses what is done.
 
