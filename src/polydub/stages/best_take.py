@@ -21,7 +21,8 @@ class TakeOptions:
 
     A take that sounds less natural than ``rough`` (predicted MOS) is said again too, up to
     ``most_rough`` takes: a line said with less melody or at another rate by a few hundredths can
-    sound better or worse by a point (one of the example's kind: 3.3, 3.0, 3.2, 4.1).
+    sound better or worse by a point (a film line in Spanish, said in ever less of the original's
+    melody: 3.3, 3.0, 3.2, 4.1).
 
     The rest are costs in units of round-trip error: ``unlike`` for a voice with no likeness to the
     speaker, ``missed`` for a line that the take does not cover at all, ``haste`` per 0.1 of speed
