@@ -234,7 +234,7 @@ _TAKES: dict[str, Any] = {
     "metavar": "N",
     "min": 1,
     "max": 8,
-    "help": "Takes of every line; the best is kept (understood, natural, own voice, in time).",
+    "help": "Takes of every line, of which the best is kept (understood, own voice, in time).",
     "rich_help_panel": MAKING,
 }
 Takes = Annotated[int, typer.Option("--takes", **_TAKES)]

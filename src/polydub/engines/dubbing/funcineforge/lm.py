@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -26,18 +28,22 @@ NEVER = {torch.float32: -3.4e38, torch.bfloat16: -65504.0, torch.float16: float(
 
 @contextmanager
 def _without_broken(name: str) -> Iterator[None]:
-    """While the block runs, a package that is there but cannot be loaded reads as absent.
+    """While the block runs, an empty module stands in for a package that cannot be loaded.
 
-    transformers imports torchaudio wherever it finds one, also a build for another torch.
+    transformers imports torchaudio wherever it finds one, also a build for another torch, and
+    remembers that it did.
     """
+    stand_in: ModuleType | None = None
     try:
         import_module(name)
     except (ImportError, OSError, RuntimeError):
-        sys.modules[name] = None  # type: ignore[assignment]
+        stand_in = ModuleType(name)
+        stand_in.__spec__ = ModuleSpec(name, None)
+        sys.modules[name] = stand_in
     try:
         yield
     finally:
-        if name in sys.modules and sys.modules[name] is None:
+        if stand_in is not None and sys.modules.get(name) is stand_in:
             del sys.modules[name]
 
 
