@@ -108,6 +108,7 @@ def test_after_an_edit_only_that_line_is_made_again(result: api.DubResult) -> No
         "take",
         "heard",
         "contour",
+        "naturalness",
         "mix",
         "lips",
         "pieces",
