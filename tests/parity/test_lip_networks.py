@@ -105,10 +105,12 @@ def test_whisper(same: Any) -> None:
 def test_wav2lip(same: Any) -> None:
     from polydub.engines.lips.neural.wav2lip_network import Wav2LipNetwork
 
-    # in single precision each processor rounds its own way, by 8e-5 here: the recording is 7.4e-5
-    # from what double precision gives, which is the same everywhere
     network = Wav2LipNetwork(2).eval()
     fill(network)
+    if torch.backends.cpu.get_cpu_capability() == "AVX2":  # adds as the recording processor did
+        made = network(given("wav2lip.mel"), given("wav2lip.faces").float())
+        same("lips/wav2lip", made, DATA["wav2lip.out"], 1e-5)
+    # with AVX-512 single precision is 8e-5 away; double precision, the same everywhere, 7.4e-5
     made = network.double()(given("wav2lip.mel").double(), given("wav2lip.faces").double())
-    same("lips/wav2lip", made, DATA["wav2lip.out"], 1e-4)
+    same("lips/wav2lip, double", made, DATA["wav2lip.out"], 1e-4)
     same("lips/wav2lip mel", wav2lip_mel(DATA["sound"]), DATA["wav2lip.spectrum"], 1e-4)
