@@ -8,7 +8,7 @@ all atoms to voices and of voices to faces is searched (:mod:`polydub.stages.joi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -69,6 +69,7 @@ from polydub.stages.lines import (
     spoken_words,
 )
 from polydub.stages.pins import Pins
+from polydub.stages.voice_spread import SpreadOptions, alike_in_film
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class AttributeOptions:
     pairs: PairOptions = field(default_factory=PairOptions)
     names: NameOptions = field(default_factory=NameOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
+    spread: SpreadOptions = field(default_factory=SpreadOptions)
     people: PeopleOptions = field(default_factory=PeopleOptions)
     search: SearchOptions = field(default_factory=SearchOptions)
     visibility: VisibilityOptions = field(default_factory=VisibilityOptions)
@@ -166,6 +168,8 @@ def _decide(
         pair_options=options.pairs,
         name_options=options.names,
     )
+    alike = alike_in_film(film.voices, options.model.alike, options.spread)
+    options = replace(options, model=replace(options.model, alike=alike))
     starts = starting_points(
         film.scene, film.breaks, film.atoms, heard.turns, options.search.clusters
     )

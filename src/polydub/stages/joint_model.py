@@ -33,7 +33,8 @@ class ModelOptions:
     """Constants of the objective; nats unless said otherwise.
 
     ``alike``, ``unlike``: mean cosine between two 0.9 s windows of one voice and of two (CAM++ on
-    seven film clips: 0.46 and 0.10 inside a clip, 0.06 across clips, deviation 0.10).
+    seven film clips: 0.46 and 0.10 inside a clip, 0.06 across clips, deviation 0.10; a film's own
+    voices may be more ``alike``, see :mod:`polydub.stages.voice_spread`).
     ``dimensions`` that are worth an independent look: fewer than the print has, for its errors go
     together. ``new_voice``: price of another member of the cast, ``twin``: what it costs besides if
     it sounds like another one (casts have more alike voices than chance would give, so that the
