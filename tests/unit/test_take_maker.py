@@ -159,6 +159,30 @@ def test_what_a_line_taught_about_the_forecast_counts_for_its_further_takes(
     assert float(other.audio.duration) == pytest.approx(float(first.audio.duration), rel=0.06)
 
 
+class Even(FakeSynthesizer):
+    """Foretells what is ``believed`` at rate 1; a sentence takes 0.54 s, by the rate shorter."""
+
+    believed: ClassVar[float] = 0.54
+
+    def seconds(self, request: SpeechRequest) -> float:
+        return self.believed / request.speed
+
+
+@pytest.mark.parametrize("believed", [0.52, 0.53, 0.535, 0.54, 0.545, 0.55, 0.56])
+@pytest.mark.parametrize("planned", [1.2, 1.0, 0.85])
+def test_the_comfortable_rates_hold_for_what_was_said(
+    maker: TakeMaker, monkeypatch: pytest.MonkeyPatch, believed: float, planned: float
+) -> None:
+    """A forecast that is off by a few per cent makes no take faster, or slower, than is planned."""
+    registry.register("speak", "fake", Even)
+    monkeypatch.setattr(Even, "believed", believed)
+    line = replace(LINE, words=(), span=Span.of(0, believed / planned))
+    fit = Fit(line.id, planned, Fraction(0), Fraction(2))
+    spoken = maker.take(line, fit, Fraction(str(believed)))
+    assert 0.85 <= spoken.placement.speed <= 1.2
+    assert spoken.placement.speed == pytest.approx(planned, rel=0.05)
+
+
 def spoken_as(maker: TakeMaker, seconds: str, room: str, speed: float) -> tuple[Speech, float]:
     """What comes of a line of 0.54 s ("uno, dos." said by the fake voice)."""
     line = replace(LINE, words=(), span=Span.of(0, seconds))

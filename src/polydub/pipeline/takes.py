@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,7 +20,6 @@ from polydub.errors import EngineError
 from polydub.evaluate.prosody import LEAST_VOICED_S, contour_correlation
 from polydub.evaluate.scores import normalise
 from polydub.media.audio import open_waveform, write_waveform
-from polydub.media.tempo import stretched
 from polydub.model import (
     Decision,
     Line,
@@ -40,6 +38,7 @@ from polydub.pipeline.casting import Profiles, spoken_text
 from polydub.pipeline.cloning import MANNER_S, part_of_dialogue, reference_key
 from polydub.pipeline.cueing import delivery_version, wanted_loudness, wanted_melody
 from polydub.pipeline.evaluating_voice import cues_of
+from polydub.pipeline.lasting import apart, lasting
 from polydub.pipeline.run import Run, StageProgress
 from polydub.pipeline.scoring import Made, take_scores
 from polydub.project.artifacts import load, save
@@ -106,6 +105,11 @@ per cent took DistillMOS from 4.27 to 4.04 (DNSMOS P.808 from 3.75 to 3.91)."""
 
 CLOSE = Fraction(2, 100)
 """A take as near as this (share) to the wanted length keeps its tempo."""
+
+
+EDGE = Fraction(1, 100)
+"""By how much (share) a take at the edge of the comfortable rates stays inside: its length is right
+to a hundredth of a second, and its forecast is one per cent off."""
 
 
 FASTEST_TEMPO = 1.9
@@ -215,7 +219,7 @@ class TakeMaker:
             return self._speech(line, speed, manner=manner, seconds=seconds)
         said, key = self._speech(line, 1.0 + other, manner=manner)
         rate = Fraction(min(round(speed, 2), FASTEST_TEMPO)).limit_denominator(100)
-        return (said, key) if rate == 1 else _lasting(said, said.audio.duration / rate, key)
+        return (said, key) if rate == 1 else lasting(said, said.audio.duration / rate, key)
 
     def _speech(
         self, line: Line, speed: float, *, manner: float = 1.0, seconds: Fraction | None = None
@@ -313,23 +317,25 @@ class TakeMaker:
         """
         other = faster if self._speaks.pace == "none" else 0.0
         speed = round(self._rate(line, fit, natural) + faster - other, 2)
-        wanted = self._wanted(fit, natural)
         best: tuple[float, Fraction, Speech, str, float] | None = None
         tried: list[float] = []
         while len(tried) < ATTEMPTS and speed not in tried:
             tried.append(speed)
+            wanted = self._wanted(line, fit, natural)
             speech, key = self.speech(line, speed, manner=manner, seconds=wanted, other=other)
             length = speech.audio.duration
             if wanted is not None and not faster:
                 self._learn(line, speed, length)
+                wanted = self._wanted(line, fit, natural)
             target = wanted or min(length, fit.room)
             near = max(length / TOUCH, min(target, length * TOUCH))
-            if abs(length - target) <= CLOSE * target and length <= fit.room:
+            close = abs(length - target) <= CLOSE * target and length <= fit.room
+            if close and self._is_comfortable(line, fit, natural, length):
                 near = length
             if near > fit.room:
                 speed = round(min(2.0, speed * float(length / fit.room) + 0.02), 2)
                 continue
-            cost = _apart(near, target) + _apart(near, length)
+            cost = apart(near, target) + apart(near, length)
             if best is None or cost < best[0]:
                 best = cost, near, speech, key, speed
             if cost <= CLOSE or faster or self._speaks.pace != "speed":
@@ -342,14 +348,34 @@ class TakeMaker:
         if best is None:
             raise EngineError(f"line {line.id} does not fit into {float(fit.room):.2f} s")
         _, near, speech, key, speed = best
-        return (*_lasting(speech, near, key), speed)
+        return (*lasting(speech, near, key), speed)
 
-    @staticmethod
-    def _wanted(fit: Fit, natural: Fraction) -> Fraction | None:
-        """The seconds that a take should last; ``None`` where its natural length is right."""
+    def _wanted(self, line: Line, fit: Fit, natural: Fraction) -> Fraction | None:
+        """The seconds that a take should last; ``None`` where its natural length is right.
+
+        The limits of comfort hold for what the line really takes, where that is known.
+        """
         if abs(fit.speed - 1) <= 0.02:
             return None
-        return min(natural / Fraction(fit.speed).limit_denominator(1000), fit.room)
+        wanted = natural / Fraction(fit.speed).limit_denominator(1000)
+        slow, fast = self._comfort(fit)
+        real = self._real(line, natural)
+        wanted = max(real / (fast * (1 - EDGE)), min(wanted, real / (slow * (1 + EDGE))))
+        return min(wanted, fit.room)
+
+    def _is_comfortable(self, line: Line, fit: Fit, natural: Fraction, length: Fraction) -> bool:
+        slow, fast = self._comfort(fit)
+        return slow * length <= self._real(line, natural) <= fast * length
+
+    def _comfort(self, fit: Fit) -> tuple[Fraction, Fraction]:
+        """The slowest and the fastest rate for a line, which may have to be faster than is good."""
+        slow, fast = FitOptions().min_speed, max(self._run.options.max_speed, fit.speed)
+        return Fraction(slow).limit_denominator(1000), Fraction(fast).limit_denominator(1000)
+
+    def _real(self, line: Line, natural: Fraction) -> Fraction:
+        """The seconds that a line takes at rate 1, by its forecast and by what was said."""
+        bias = self._bias.get(self._text_of(line), 1.0)
+        return natural * Fraction(bias).limit_denominator(1000)
 
     def _learn(self, line: Line, speed: float, length: Fraction) -> None:
         """Remember how far the forecast was wrong, for the line's next takes and its pace."""
@@ -473,8 +499,7 @@ class TakeMaker:
         folder, _ = self._run.ensure("take", *parts, make=make)
         audio = open_waveform(folder / "take.wav")
         take = Take(line.id, audio, speech.phones, choice, speed=round(speed, 2))
-        natural *= Fraction(self._bias.get(self._text_of(line), 1.0)).limit_denominator(1000)
-        placed = place(fit, audio.duration, natural)
+        placed = place(fit, audio.duration, self._real(line, natural))
         melody = self._melody_of(line, audio, folder.name)
         return Spoken(take, placed, folder, melody=melody)
 
@@ -498,28 +523,6 @@ class TakeMaker:
             speech.audio, reference or speech.audio, choice, delivery
         )
         return made
-
-
-def _apart(one: Fraction, other: Fraction) -> float:
-    """By what share two lengths differ, either way."""
-    return abs(math.log(one / other)) if one > 0 and other > 0 else math.inf
-
-
-def _lasting(speech: Speech, seconds: Fraction, key: str) -> tuple[Speech, str]:
-    """``(speech, key)`` with its tempo changed so that it lasts ``seconds``, never longer.
-
-    Speech that is shorter by less than a hundredth of a second stays as it is.
-    """
-    length, rate = speech.audio.duration, speech.audio.rate
-    if seconds - Fraction(1, 100) < length <= seconds:
-        return speech, key
-    seconds = Fraction(math.floor(seconds * rate), rate)
-    ratio = seconds / length
-    phones = tuple(
-        replace(phone, span=Span(phone.span.start * ratio, phone.span.end * ratio))
-        for phone in speech.phones
-    )
-    return Speech(stretched(speech.audio, seconds), phones), digest(key, seconds)
 
 
 def speak_lines(run: Run, script: Script, maker: TakeMaker, language: str) -> dict[str, Spoken]:
