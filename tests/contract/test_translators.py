@@ -39,8 +39,10 @@ from polydub.engines.translate.prompts import (
     BRIEF,
     EXAMPLES,
     FORMAL,
+    NAMES,
     WORDY,
     can_shorten,
+    can_spell,
     chat,
     examples,
     service_prompt,
@@ -474,6 +476,8 @@ def test_example_lines_cover_the_same_ground_in_every_language() -> None:
     for language, wordy in WORDY.items():
         pairs = zip(wordy, BRIEF[language], strict=True)
         assert all(len(brief) < 0.8 * len(long) for long, brief in pairs), language
+    assert can_spell("en-GB", "zh-Hant") and not can_spell("en", "el")
+    assert {len(three) for three in NAMES.values()} == {3}
     assert can_shorten("en-GB", "pt-BR") and not can_shorten("en", "sw")
 
 
@@ -565,16 +569,74 @@ def test_words_in_another_script_are_asked_again_without_examples(
     assert engine.translate(request(line("b", 0, 1, "A fan."))) == {"b": "扇子."}
 
 
-def test_words_that_were_left_are_asked_alone(
+def asked_of(server: FakeServer) -> list[str]:
+    return [body["messages"][-1]["content"] for body in server.asked]
+
+
+def test_words_that_were_left_are_asked_alone_and_the_line_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    server = FakeServer("他把 cello 放进了那个很大的旧 closet 里。", "大提琴。", "It is a wardrobe")
-    asked = replace(request(line("a", 0, 1, "The cello is in the closet.")), target="zh")
+    server = FakeServer(
+        *("他把 cello 放进了那个很大的旧 closets 里。", "大提琴。"),
+        *("It is a wardrobe", "wardrobe", "衣柜"),  # closets is known in the singular only
+        "大提琴在那个很大的旧衣柜里。",
+    )
+    asked = replace(request(line("a", 0, 1, "The cello is in the old closets.")), target="zh")
     assert local(monkeypatch, tmp_path, server).translate(asked) == {
-        "a": "他把大提琴放进了那个很大的旧 closet 里。"
+        "a": "大提琴在那个很大的旧衣柜里。"
     }
-    words = [body["messages"][-1]["content"] for body in server.asked[1:]]
-    assert words == ["cello", "closet"]
+    assert asked_of(server)[1:] == [
+        *("cello", "closets", "closets", "closet"),
+        "The 大提琴 is in the old 衣柜.",
+    ]
+
+
+@pytest.mark.parametrize("again", ["他把它放进了那里。", "他把 cello 放进了大提琴", "大提琴" * 20])
+def test_a_line_that_did_not_get_better_has_the_word_put_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, again: str
+) -> None:
+    server = FakeServer("他把 cello 放进了柜子里。", "大提琴。", again)
+    asked = replace(request(line("a", 0, 1, "He puts the cello in there.")), target="zh")
+    assert local(monkeypatch, tmp_path, server).translate(asked) == {
+        "a": "他把大提琴放进了柜子里。"
+    }
+
+
+def test_a_name_is_written_as_two_answers_agree_and_stays_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = FakeServer(
+        *("Cooper 这个人住在 Texas。", "柯普林", "柯普兰", "美国的德州", "德州"),
+        "住在德州的人是 Cooper。",
+    )
+    asked = replace(request(line("a", 0, 1, "Cooper lives in Texas.")), target="zh")
+    engine = local(monkeypatch, tmp_path, server)
+    assert engine.translate(asked) == {"a": "住在德州的人是 Cooper。"}
+    told = "Cooper lives in 德州."
+    assert asked_of(server)[1:] == ["Cooper", "Cooper", "Texas", "Texas", told]
+    server.texts = ["从 Texas 来的人叫 Cooper。", "德州来了一个 Fellow。"]
+    other = replace(request(line("b", 0, 1, "A fellow from Texas is Cooper.")), target="zh")
+    assert engine.translate(other) == {"b": "从德州来的人叫 Cooper。"}  # no name is asked twice
+
+
+def test_what_the_user_wants_to_keep_is_not_written_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = FakeServer("这是从 Texas 来的 cello，很旧了。")
+    asked = request(line("a", 0, 1, "An old cello from Texas."), target="zh")
+    asked = replace(asked, glossary={"Texas": "Texas", "cello": "cello"})
+    made = local(monkeypatch, tmp_path, server).translate(asked)
+    assert made == {"a": "这是从 Texas 来的 cello，很旧了。"}
+
+
+def test_where_no_names_are_shown_they_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = FakeServer("Ο Cooper μένει εδώ κοντά.")
+    asked = replace(request(line("a", 0, 1, "Cooper lives here.")), target="el")
+    assert local(monkeypatch, tmp_path, server).translate(asked) == {
+        "a": "Ο Cooper μένει εδώ κοντά."
+    }
 
 
 def test_a_long_translation_is_made_shorter(

@@ -8,6 +8,7 @@ from polydub.model.language import (
     is_spaced,
     iso639_2,
     language_name,
+    left_names,
     left_words,
     parse_language,
     same_language,
@@ -119,3 +120,18 @@ def test_words_that_were_left_untranslated(
     text: str, original: str, target: str, left: tuple[str, ...]
 ) -> None:
     assert left_words(text, original, target) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "original", "target", "left"),
+    [
+        ("我知道你 Texas最聪明的", "the smartest boy in Texas", "zh", ("Texas",)),
+        ("Joe 和 NASA，Joe", "Joe and NASA, Joe", "zh", ("Joe",)),
+        ("用 iPhone 打电话", "a call from my iPhone", "zh", ()),
+        ("McDonald 在 OK", "McDonald is OK", "zh", ()),
+        ("Bob 说", "Robert says", "zh", ()),  # not the original's: no name that was left
+        ("Joe est là", "Joe is here", "fr", ()),
+    ],
+)
+def test_names_that_were_left(text: str, original: str, target: str, left: tuple[str, ...]) -> None:
+    assert left_names(text, original, target) == left

@@ -146,6 +146,19 @@ def left_words(text: str, original: str, target: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if word in there))
 
 
+def left_names(text: str, original: str, target: str) -> tuple[str, ...]:
+    """Names of ``original`` that stand in Latin letters in a translation written in others.
+
+    A name begins with a capital letter and goes on with two small ones at least: no abbreviation.
+    """
+    allowed = _scripts_of(target)
+    if allowed is None or "LATIN" in allowed:
+        return ()
+    there = set(re.findall(r"\w+", original))
+    names = re.findall(r"(?<![A-Za-z])[A-Z][a-z]{2,}(?![A-Za-z])", text)
+    return tuple(dict.fromkeys(name for name in names if name in there))
+
+
 @lru_cache(maxsize=1)
 def _names() -> dict[str, str]:
     """Lower-case name -> tag: the English and the own name of each common language."""

@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 import weakref
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,20 +18,23 @@ from polydub.engines.translate.prompts import (
     WORDY,
     brief_chat,
     can_shorten,
+    can_spell,
     chat,
     examples,
     longer_chat,
     shorter_chat,
     style_rules,
+    word_chat,
 )
 from polydub.errors import EngineError
-from polydub.model.language import foreign_letters, is_spaced, left_words, primary
+from polydub.model.language import foreign_letters, is_spaced, left_names, left_words, primary
 from polydub.model.terms import replaced
 
 DEFAULT_WEIGHT = "qwen2.5-coder-1.5b-q4"
 
 _HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>[\w./-]+\.gguf))?")
 _SENTENCE = re.compile(r".+?(?:[.!?…]+['\"”’»)]*(?=\s|$)|[。！？…]+[”’」』）]*|$)", re.DOTALL)
+_LATIN = re.compile("[A-Za-z]+")
 _MAGIC = b"GGUF"
 _LONGEST_SOCKET = 100  # characters; the system allows 107
 
@@ -49,7 +53,7 @@ class LocalLlmTranslator:
     capabilities: ClassVar[Capabilities] = Capabilities(
         kind="translate",
         name="llm-local",
-        version="4",
+        version="5",
         summary="Language model on this machine (llama.cpp): packaged draft model or any GGUF",
         code_licence="MIT",
         weights_licence="Apache-2.0 (packaged model); others: see their cards",
@@ -119,22 +123,68 @@ class LocalLlmTranslator:
         return self._known[key]
 
     def _completed(self, answer: str, line: LineToTranslate, request: TranslationRequest) -> str:
-        """``answer`` with the words in it that were left as they are, each translated alone.
+        """``answer`` with the words and names in it that were left as they are, asked for alone.
 
         Asked for them within the line, the packaged model translates one of three (``estate``, not
-        ``closet`` in two other lines); alone, all of these.
+        ``closet`` in two other lines); alone, all of these. The line is then asked once more with
+        them in it ("the 中微子 coming from the sun"), which makes a better sentence than putting
+        them into the answer does; that is done where they get lost.
         """
+        found = self._left(answer, line, request)
+        if not found:
+            return answer
         source, target = request.source, request.target
-        around = "" if is_spaced(target) else r"\s*"
-        for word in left_words(answer, line.text, target):
-            key = ("word", source, target, word)
-            if key not in self._known:
-                self._known[key] = self._ask(line, chat(source, target, word, pairs=()))
-            alone = self._known[key].strip(" .。")
-            if alone and not re.search(r"[A-Za-z]", alone) and len(alone) <= 2 * len(word):
-                parts = re.split(rf"{around}(?<![A-Za-z]){word}(?![A-Za-z]){around}", answer)
-                answer = alone.join(parts)  # not re.sub: a backslash of the model is no reference
-        return answer
+        told = _with_words(line.text, found, "")
+        pairs = examples(source, target, request.formality)
+        again = self._ask(line, chat(source, target, told, rules=style_rules(request), pairs=pairs))
+        lost = any(word not in again for word in found.values())
+        latin = set(_LATIN.findall(again)) - (set(_LATIN.findall(answer)) - set(found))
+        if not lost and not latin and len(again) < 2 * len(answer):
+            return again
+        return _with_words(answer, found, "" if is_spaced(target) else r"\s*")
+
+    def _left(
+        self, answer: str, line: LineToTranslate, request: TranslationRequest
+    ) -> dict[str, str]:
+        """Word -> how it is written in the target language, where the model knows."""
+        source, target = request.source, request.target
+        kept = " ".join(request.glossary.values()).casefold()
+        found = {
+            word: self._word(line, word, source, target)
+            for word in _without(left_words(answer, line.text, target), kept)
+        }
+        found |= {
+            name: self._name(line, name, source, target)
+            for name in _without(left_names(answer, line.text, target), kept)
+        }
+        return {word: alone for word, alone in found.items() if alone}
+
+    def _word(self, line: LineToTranslate, word: str, source: str, target: str) -> str:
+        """A word in the target language, ``""`` when unknown; one in the plural is then cut."""
+        made = self._alone(line, word, chat(source, target, word, pairs=()))
+        for form in (word, word.removesuffix("s")) if can_spell(source, target) else ():
+            made = made or self._alone(line, form, word_chat(source, target, form))
+        return made
+
+    def _name(self, line: LineToTranslate, name: str, source: str, target: str) -> str:
+        """A name in the target's letters, ``""`` when two ways of asking do not agree on it.
+
+        Of names that it does not know (Cooper, Sheldon) the packaged model makes another one each
+        time; those stay as they are.
+        """
+        if not can_spell(source, target):
+            return ""
+        plain = self._alone(line, name, chat(source, target, name, pairs=()))
+        shown = self._alone(line, name, word_chat(source, target, name))
+        return shown if shown and (shown in plain or plain in shown) and plain else ""
+
+    def _alone(self, line: LineToTranslate, word: str, messages: list[dict[str, str]]) -> str:
+        """The answer for a single word, ``""`` when it is no translation of it."""
+        key = ("word", *(message["content"] for message in messages))
+        if key not in self._known:
+            self._known[key] = self._ask(line, messages)
+        made = self._known[key].strip(" .。")
+        return made if not re.search(r"[A-Za-z\n]", made) and len(made) <= 2 * len(word) else ""
 
     def _shorter(self, request: TranslationRequest) -> dict[str, str]:
         """What became shorter. The packaged model is held to the words that it has said before."""
@@ -204,6 +254,19 @@ class LocalLlmTranslator:
                 f"The language model failed on line {line.id}: {error}", code="DUB-E206"
             ) from error
         return str(text or "").strip()
+
+
+def _without(words: Sequence[str], kept: str) -> list[str]:
+    """``words`` but for those that stand in ``kept``: what the user wants to stay as it is."""
+    return [word for word in words if word.casefold() not in kept]
+
+
+def _with_words(text: str, words: Mapping[str, str], around: str) -> str:
+    """``text`` with Latin words replaced, the spaces that match ``around`` them too."""
+    for word, made in words.items():
+        parts = re.split(rf"{around}(?<![A-Za-z]){word}(?![A-Za-z]){around}", text)
+        text = made.join(parts)  # not re.sub: a backslash of the model is no reference
+    return text
 
 
 def sentences(text: str) -> list[str]:

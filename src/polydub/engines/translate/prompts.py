@@ -184,6 +184,15 @@ FORMAL: dict[str, tuple[str, str]] = {
 }
 """The first two lines of ``EXAMPLES`` as said to a stranger; the third addresses nobody."""
 
+NAMES: dict[str, tuple[str, str, str]] = {
+    "en": ("London", "Emma", "potatoes"),
+    "zh": ("伦敦", "艾玛", "土豆"),
+    "ja": ("ロンドン", "エマ", "じゃがいも"),
+    "ko": ("런던", "엠마", "감자"),
+    "ru": ("Лондон", "Эмма", "картофель"),
+}
+"""Two names and a word in the plural, where names are written in other letters."""
+
 ADDRESS: dict[str, tuple[str, str]] = {
     "es": ("tú", "usted"),
     "fr": ("tu", "vous"),
@@ -313,6 +322,25 @@ def longer_chat(target: str, known: str, *, rules: Sequence[str] = ()) -> list[d
     )
     pairs = zip(BRIEF[primary(target)], WORDY[primary(target)], strict=True)
     return _exchanges(" ".join((instruction, *rules)), tuple(pairs), known)
+
+
+def can_spell(source: str, target: str) -> bool:
+    """Whether there are examples of how names of one language are written in the other (BCP-47)."""
+    return primary(source) in NAMES and primary(target) in NAMES
+
+
+def word_chat(source: str, target: str, word: str) -> list[dict[str, str]]:
+    """Chat messages that ask how a name or a single word is written in the other language.
+
+    Raises ``KeyError`` without examples. Qwen2.5 Coder 1.5B from English to Chinese: without
+    examples ``neutrino`` came back as it was and ``Texas`` as "Texas of America".
+    """
+    instruction = (
+        f"You write {language_name(source)} names and words as they are written in "
+        f"{language_name(target)}. Answer with them only."
+    )
+    pairs = zip(NAMES[primary(source)], NAMES[primary(target)], strict=True)
+    return _exchanges(instruction, tuple(pairs), word)
 
 
 def _exchanges(instruction: str, pairs: Pairs, text: str) -> list[dict[str, str]]:
