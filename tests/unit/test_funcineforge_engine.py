@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +16,6 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from examples.small_funcineforge import write_checkpoint
-from polydub.engines.dubbing.funcineforge import lm
 from polydub.engines.dubbing.funcineforge.engine import FACES, SETTINGS, VOICES, FunCineForge
 from polydub.engines.dubbing.funcineforge.tokenizer import SPECIAL_IDS, Tokenizer, load_tokenizer
 from polydub.engines.protocols import Dubber
@@ -160,19 +157,3 @@ def test_a_damaged_vocabulary_is_refused(tmp_path: Path) -> None:
         with pytest.raises(EngineError) as caught:
             load_tokenizer(tmp_path)
         assert caught.value.code == "DUB-E205"
-
-
-def test_a_package_that_does_not_load_is_stood_in_for_only_inside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broken_sound.py").write_text("raise OSError('built for another torch')")
-    (tmp_path / "sound_that_loads.py").write_text("")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with lm._without_broken("broken_sound"):
-        assert importlib.import_module("broken_sound") is not None
-        assert importlib.util.find_spec("broken_sound") is not None  # else it raises: no spec
-    with pytest.raises(OSError, match="another torch"):
-        importlib.import_module("broken_sound")
-    with lm._without_broken("sound_that_loads"):
-        assert importlib.util.find_spec("sound_that_loads") is not None
-    monkeypatch.delitem(sys.modules, "sound_that_loads")

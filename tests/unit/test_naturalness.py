@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -108,18 +107,6 @@ def test_a_package_that_does_not_load_is_a_reason(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(naturalness.importlib, "import_module", broken)
     found, missing = load_predictors(["distillmos"])
     assert found == [] and "does not load" in missing[0].reason
-
-
-def test_torchaudio_is_only_stood_in_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "torchaudio", raising=False)
-    with naturalness._absent("torchaudio"):
-        assert isinstance(sys.modules["torchaudio"], ModuleType)
-    assert "torchaudio" not in sys.modules
-    real = SimpleNamespace()
-    monkeypatch.setitem(sys.modules, "torchaudio", real)
-    with naturalness._absent("torchaudio"):
-        assert sys.modules["torchaudio"] is real
-    assert sys.modules["torchaudio"] is real
 
 
 @pytest.mark.weights

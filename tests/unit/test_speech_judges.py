@@ -11,10 +11,10 @@ import pytest
 
 from polydub.errors import EngineError
 from polydub.evaluate.emotion import EmotionModel, Feeling, emotion_scores
-from polydub.evaluate.naturalness import _absent
 from polydub.evaluate.utmos import Utmos, renamed
 from polydub.evaluate.wav2vec2 import Wav2Vec2
 from polydub.model import Waveform
+from polydub.model.packages import without_broken
 from polydub.pipeline import evaluating_judges as judges
 from polydub.project.folder import file_digest
 
@@ -48,7 +48,7 @@ def noise(seconds: float, seed: int = 1) -> Waveform:
 @pytest.fixture(scope="module", autouse=True)
 def _library() -> None:
     """The library looks for torchaudio, whose builds do not load beside every torch."""
-    with _absent("torchaudio"):
+    with without_broken("torchaudio"):
         importlib.import_module("transformers.models.wav2vec2.modeling_wav2vec2")
 
 

@@ -21,12 +21,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +31,7 @@ import numpy as np
 from polydub.errors import EngineError
 from polydub.evaluate.mel import decibels, mel_power
 from polydub.model import Samples, Waveform
+from polydub.model.packages import without_broken
 
 RATE = 16_000
 
@@ -126,7 +124,7 @@ class DistillMos:
     def __init__(self) -> None:
         folder, self.version = _package("distillmos", "DistillMOS")
         self._torch = _module("torch", "DistillMOS")
-        with _absent("torchaudio"):
+        with without_broken("torchaudio"):
             package = _module("distillmos.sqa", "DistillMOS")
         self._network = package.ConvTransformerSQAModel(load_weights=False)
         stored = self._torch.load(
@@ -207,16 +205,3 @@ def _module(name: str, metric: str) -> Any:
         return importlib.import_module(name)
     except (ImportError, OSError) as error:  # OSError: a library in it that does not load
         raise EngineError(f"{metric} needs '{name}': {error}.", code="DUB-E202") from error
-
-
-@contextmanager
-def _absent(name: str) -> Iterator[None]:
-    """An empty module as ``name`` while the block runs, unless the real one is loaded already."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = ModuleType(name)
-    try:
-        yield
-    finally:
-        del sys.modules[name]

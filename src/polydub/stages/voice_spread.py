@@ -23,9 +23,9 @@ class SpreadOptions:
     ``clean``; most are one voice, who changes that often is spared by taking the ``quantile`` of
     their cosines. Fewer than ``pairs`` tell nothing. Voices count as ``most`` alike at most.
 
-    In 60 simulated films the quantile is 0.38 to 0.67 (median 0.55), the mean cosine of all pairs of
-    one voice by the truth 0.42 to 0.70; in seven film clips 0.44 to 0.53 (in two of them 0.65 and
-    0.70) and 0.38 to 0.51. It is too low where turns are short, so it only ever raises what is
+    In 60 simulated films the quantile is 0.38 to 0.67 (median 0.55), the mean cosine of all pairs
+    of one voice by the truth 0.42 to 0.70; in seven film clips 0.44 to 0.53 (in two of them 0.65
+    and 0.70) and 0.38 to 0.51. It is too low where turns are short, so it only ever raises what is
     known of voices in general.
     """
 

@@ -5,13 +5,8 @@ Parameter names are those of the public checkpoint.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -21,30 +16,10 @@ from polydub.engines.dubbing.funcineforge.config import EOS, LmConfig, LmDecodin
 from polydub.engines.dubbing.funcineforge.sampling import generator_of, pick
 from polydub.engines.dubbing.funcineforge.sequence import CODEC, TEXT, TIMESPK, Prompt
 from polydub.errors import EngineError
+from polydub.model.packages import without_broken
 
 NEVER = {torch.float32: -3.4e38, torch.bfloat16: -65504.0, torch.float16: float("-inf")}
 """What the log-probability of a token becomes that must not be drawn (code)."""
-
-
-@contextmanager
-def _without_broken(name: str) -> Iterator[None]:
-    """While the block runs, an empty module stands in for a package that cannot be loaded.
-
-    transformers imports torchaudio wherever it finds one, also a build for another torch, and
-    remembers that it did.
-    """
-    stand_in: ModuleType | None = None
-    try:
-        import_module(name)
-    except (ImportError, OSError, RuntimeError):
-        stand_in = ModuleType(name)
-        stand_in.__spec__ = ModuleSpec(name, None)
-        sys.modules[name] = stand_in
-    try:
-        yield
-    finally:
-        if stand_in is not None and sys.modules.get(name) is stand_in:
-            del sys.modules[name]
 
 
 class _Backbone(nn.Module):
@@ -52,7 +27,7 @@ class _Backbone(nn.Module):
 
     def __init__(self, config: LmConfig) -> None:
         super().__init__()
-        with _without_broken("torchaudio"):
+        with without_broken("torchaudio"):
             from transformers import Qwen2Config, Qwen2Model
         self.model = Qwen2Model(
             Qwen2Config(
