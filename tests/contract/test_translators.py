@@ -573,48 +573,31 @@ def asked_of(server: FakeServer) -> list[str]:
     return [body["messages"][-1]["content"] for body in server.asked]
 
 
-def test_words_that_were_left_are_asked_alone_and_the_line_again(
+def test_words_that_were_left_are_asked_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     server = FakeServer(
-        *("他把 cello 放进了那个很大的旧 closets 里。", "大提琴。"),
+        *("他把 cello 放进了那个很大的旧 closets 里的 box。", "大提琴。"),
         *("It is a wardrobe", "wardrobe", "衣柜"),  # closets is known in the singular only
-        "大提琴在那个很大的旧衣柜里。",
+        *("a box", "box", "box"),
     )
-    asked = replace(request(line("a", 0, 1, "The cello is in the old closets.")), target="zh")
+    asked = replace(request(line("a", 0, 1, "The cello, in the box in the closets.")), target="zh")
     assert local(monkeypatch, tmp_path, server).translate(asked) == {
-        "a": "大提琴在那个很大的旧衣柜里。"
+        "a": "他把大提琴放进了那个很大的旧衣柜里的 box。"
     }
-    assert asked_of(server)[1:] == [
-        *("cello", "closets", "closets", "closet"),
-        "The 大提琴 is in the old 衣柜.",
-    ]
-
-
-@pytest.mark.parametrize("again", ["他把它放进了那里。", "他把 cello 放进了大提琴", "大提琴" * 20])
-def test_a_line_that_did_not_get_better_has_the_word_put_in(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, again: str
-) -> None:
-    server = FakeServer("他把 cello 放进了柜子里。", "大提琴。", again)
-    asked = replace(request(line("a", 0, 1, "He puts the cello in there.")), target="zh")
-    assert local(monkeypatch, tmp_path, server).translate(asked) == {
-        "a": "他把大提琴放进了柜子里。"
-    }
+    words = ["cello", "closets", "closets", "closet", "box", "box"]
+    assert asked_of(server)[1:] == words
 
 
 def test_a_name_is_written_as_two_answers_agree_and_stays_otherwise(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    server = FakeServer(
-        *("Cooper 这个人住在 Texas。", "柯普林", "柯普兰", "美国的德州", "德州"),
-        "住在德州的人是 Cooper。",
-    )
+    server = FakeServer("Cooper 这个人住在 Texas。", "柯普林", "柯普兰", "美国的德州", "德州")
     asked = replace(request(line("a", 0, 1, "Cooper lives in Texas.")), target="zh")
     engine = local(monkeypatch, tmp_path, server)
-    assert engine.translate(asked) == {"a": "住在德州的人是 Cooper。"}
-    told = "Cooper lives in 德州."
-    assert asked_of(server)[1:] == ["Cooper", "Cooper", "Texas", "Texas", told]
-    server.texts = ["从 Texas 来的人叫 Cooper。", "德州来了一个 Fellow。"]
+    assert engine.translate(asked) == {"a": "Cooper 这个人住在德州。"}
+    assert asked_of(server)[1:] == ["Cooper", "Cooper", "Texas", "Texas"]
+    server.texts = ["从 Texas 来的人叫 Cooper。"]
     other = replace(request(line("b", 0, 1, "A fellow from Texas is Cooper.")), target="zh")
     assert engine.translate(other) == {"b": "从德州来的人叫 Cooper。"}  # no name is asked twice
 

@@ -34,7 +34,6 @@ DEFAULT_WEIGHT = "qwen2.5-coder-1.5b-q4"
 
 _HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>[\w./-]+\.gguf))?")
 _SENTENCE = re.compile(r".+?(?:[.!?…]+['\"”’»)]*(?=\s|$)|[。！？…]+[”’」』）]*|$)", re.DOTALL)
-_LATIN = re.compile("[A-Za-z]+")
 _MAGIC = b"GGUF"
 _LONGEST_SOCKET = 100  # characters; the system allows 107
 
@@ -126,22 +125,11 @@ class LocalLlmTranslator:
         """``answer`` with the words and names in it that were left as they are, asked for alone.
 
         Asked for them within the line, the packaged model translates one of three (``estate``, not
-        ``closet`` in two other lines); alone, all of these. The line is then asked once more with
-        them in it ("the 中微子 coming from the sun"), which makes a better sentence than putting
-        them into the answer does; that is done where they get lost.
+        ``closet`` in two other lines); alone, all of these. Asked for the whole line with the word
+        in it ("the 中微子 coming from the sun") it said one of three lines worse than before.
         """
         found = self._left(answer, line, request)
-        if not found:
-            return answer
-        source, target = request.source, request.target
-        told = _with_words(line.text, found, "")
-        pairs = examples(source, target, request.formality)
-        again = self._ask(line, chat(source, target, told, rules=style_rules(request), pairs=pairs))
-        lost = any(word not in again for word in found.values())
-        latin = set(_LATIN.findall(again)) - (set(_LATIN.findall(answer)) - set(found))
-        if not lost and not latin and len(again) < 2 * len(answer):
-            return again
-        return _with_words(answer, found, "" if is_spaced(target) else r"\s*")
+        return _with_words(answer, found, "" if is_spaced(request.target) else r"\s*")
 
     def _left(
         self, answer: str, line: LineToTranslate, request: TranslationRequest
