@@ -138,12 +138,7 @@ def left_words(text: str, original: str, target: str) -> tuple[str, ...]:
     Words of three small Latin letters and more, where the target is written in other letters; a
     name has a capital one.
     """
-    allowed = _scripts_of(target)
-    if allowed is None or "LATIN" in allowed:
-        return ()
-    there = set(re.findall(r"\w+", original))
-    words = re.findall(r"(?<![A-Za-z])[a-z]{3,}(?![A-Za-z])", text)
-    return tuple(dict.fromkeys(word for word in words if word in there))
+    return _left(text, original, target, "[a-z]{3,}")
 
 
 def left_names(text: str, original: str, target: str) -> tuple[str, ...]:
@@ -151,12 +146,17 @@ def left_names(text: str, original: str, target: str) -> tuple[str, ...]:
 
     A name begins with a capital letter and goes on with two small ones at least: no abbreviation.
     """
+    return _left(text, original, target, "[A-Z][a-z]{2,}")
+
+
+def _left(text: str, original: str, target: str, pattern: str) -> tuple[str, ...]:
+    """The words of ``pattern`` in both texts, unless the target is written in Latin letters."""
     allowed = _scripts_of(target)
     if allowed is None or "LATIN" in allowed:
         return ()
     there = set(re.findall(r"\w+", original))
-    names = re.findall(r"(?<![A-Za-z])[A-Z][a-z]{2,}(?![A-Za-z])", text)
-    return tuple(dict.fromkeys(name for name in names if name in there))
+    words = re.findall(rf"(?<![A-Za-z]){pattern}(?![A-Za-z])", text)
+    return tuple(dict.fromkeys(word for word in words if word in there))
 
 
 @lru_cache(maxsize=1)

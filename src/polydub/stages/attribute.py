@@ -138,6 +138,9 @@ def attribute(
     heard = Heard(words, turns, voiceprints, evidence, transcript.language)
     if not heard.words and not turns and not heard.evidence().speech:
         return Attribution((), (), (), {}, {}, people=tuple(people))
+    if evidence is not None:
+        alike = alike_in_film(evidence, options.model.alike, options.spread)
+        options = replace(options, model=replace(options.model, alike=alike))
     motion = talking if talking is not None else talking_from_motion(tracks, rate)
 
     def decide(people: Sequence[Person]) -> _Result:
@@ -168,8 +171,6 @@ def _decide(
         pair_options=options.pairs,
         name_options=options.names,
     )
-    alike = alike_in_film(film.voices, options.model.alike, options.spread)
-    options = replace(options, model=replace(options.model, alike=alike))
     starts = starting_points(
         film.scene, film.breaks, film.atoms, heard.turns, options.search.clusters
     )

@@ -198,30 +198,37 @@ def _drops(
     scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
 ) -> Iterator[Labels]:
     """A small voice is given up and its atoms go where they fit best."""
-    if solution.n_voices < 2:
-        return
-    voices = gather(scene, solution.labels, solution.n_voices, model)
-    scores = emissions(scene, voices, model)
-    order = np.argsort(voices.counts, kind="stable").tolist()
+    scores, order = _smallest_first(scene, solution, model)
     for voice in [voice for voice in order if voice >= scene.pinned][: search.tries]:
-        left = scores.copy()
-        left[:, voice] -= NEVER
-        yield decode(scene, left)
+        yield _decode_with(scene, scores, voice, -NEVER)
 
 
 def _favours(
     scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
 ) -> Iterator[Labels]:
     """A small voice takes what fits it a little worse as well: of few words little is known yet."""
-    if solution.n_voices < 2:
-        return
-    voices = gather(scene, solution.labels, solution.n_voices, model)
-    scores = emissions(scene, voices, model)
-    for voice in np.argsort(voices.counts, kind="stable")[: search.tries].tolist():
+    scores, order = _smallest_first(scene, solution, model)
+    for voice in order[: search.tries]:
         for nats in search.favour:
-            more = scores.copy()
-            more[:, voice] += nats * scene.counts
-            yield decode(scene, more)
+            yield _decode_with(scene, scores, voice, nats * scene.counts)
+
+
+def _smallest_first(
+    scene: Scene, solution: Solution, model: ModelOptions
+) -> tuple[Floats, list[int]]:
+    """How well each atom fits each voice, and the voices by what is heard of them; one = none."""
+    if solution.n_voices < 2:
+        return np.zeros((scene.n_atoms, solution.n_voices)), []
+    voices = gather(scene, solution.labels, solution.n_voices, model)
+    order: list[int] = np.argsort(voices.counts, kind="stable").tolist()
+    return emissions(scene, voices, model), order
+
+
+def _decode_with(scene: Scene, scores: Floats, voice: int, more: Floats | float) -> Labels:
+    """The best sequence of voices when one is given ``more`` nats, in all or in each atom."""
+    changed = scores.copy()
+    changed[:, voice] += more
+    return decode(scene, changed)
 
 
 def _hand_overs(
@@ -234,10 +241,8 @@ def _hand_overs(
     voices = gather(scene, labels, n, model)
     runs = runs_of(scene, labels)
     own = np.array([labels[first] for first, _ in runs])
-    sums = np.stack([scene.sums[first:last].sum(axis=0) for first, last in runs])
-    counts = np.array([scene.counts[first:last].sum() for first, last in runs])
+    sums, counts, talks = _of_runs(scene, runs)
     faces = np.zeros((len(runs), n))
-    talks = np.stack([scene.talks[first:last].sum(axis=0) for first, last in runs])
     linked = voices.people >= 0
     faces[:, linked] = talks[:, voices.people[linked]]
     base = voice_evidence(voices.sums, voices.counts, model)
@@ -263,59 +268,53 @@ def _births(
     scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
 ) -> Iterator[Labels]:
     """A run that its voice explains badly becomes a voice of its own."""
-    labels, n = solution.labels, solution.n_voices
-    voices = gather(scene, labels, n, model)
-    runs = [run for run in runs_of(scene, labels) if scene.counts[slice(*run)].sum() > 0]
-    base = voice_evidence(voices.sums, voices.counts, model)
-    gains: list[tuple[float, int]] = []
-    for index, (first, last) in enumerate(runs):
-        voice = labels[first]
-        sums, counts = scene.sums[first:last].sum(axis=0), scene.counts[first:last].sum()
-        parts = voice_evidence(
-            np.stack([voices.sums[voice] - sums, sums]),
-            np.array([voices.counts[voice] - counts, counts]),
-            model,
-        )
-        face = float(scene.talks[first:last].sum(axis=0).max(initial=0.0))
-        person = voices.people[voice]
-        face -= float(scene.talks[first:last, person].sum()) if person >= 0 else 0.0
-        gains.append((float(parts.sum() - base[voice]) + face, index))
-    for _, index in sorted(gains, key=lambda item: (-item[0], item[1]))[: search.tries]:
-        born = labels.copy()
-        born[slice(*runs[index])] = n
-        yield born
+    yield from _born(scene, solution, runs_of(scene, solution.labels), model, search)
 
 
 def _offshoots(
     scene: Scene, solution: Solution, model: ModelOptions, search: SearchOptions
 ) -> Iterator[Labels]:
-    """A piece of a run becomes a voice of its own, and takes what fits it, favoured.
-
-    The pieces, cut where the voice may well change, that their voice and its face explain worst.
-    """
+    """A piece of a run, cut where the voice may well change, becomes one and is then favoured."""
     labels, n = solution.labels, solution.n_voices
-    voices = gather(scene, labels, n, model)
     cuts = (scene.change - scene.stay < search.likely) | np.diff(labels, prepend=-1).astype(bool)
-    runs = runs_of(scene, np.cumsum(cuts))
-    pieces = [run for run in runs if scene.counts[slice(*run)].sum() > 0]
-    if not pieces:
-        return
-    own = np.array([labels[first] for first, _ in pieces])
-    sums = np.stack([scene.sums[first:last].sum(axis=0) for first, last in pieces])
-    counts = np.array([scene.counts[first:last].sum() for first, last in pieces])
-    left = voice_evidence(voices.sums[own] - sums, voices.counts[own] - counts, model)
-    gains = left + voice_evidence(sums, counts, model)
-    gains -= voice_evidence(voices.sums, voices.counts, model)[own]
-    for at, (first, last) in enumerate(pieces):
-        talks, person = scene.talks[first:last].sum(axis=0), voices.people[own[at]]
-        gains[at] += float(talks.max(initial=0.0))
-        gains[at] -= float(talks[person]) if person >= 0 else 0.0
-    for at in np.argsort(-gains, kind="stable")[: search.tries].tolist():
-        born = labels.copy()
-        born[slice(*pieces[at])] = n
+    for born in _born(scene, solution, runs_of(scene, np.cumsum(cuts)), model, search):
         scores = emissions(scene, gather(scene, born, n + 1, model), model)
-        scores[:, n] += search.favour[-1] * scene.counts
-        yield decode(scene, scores)
+        yield _decode_with(scene, scores, n, search.favour[-1] * scene.counts)
+
+
+def _born(
+    scene: Scene,
+    solution: Solution,
+    runs: Sequence[tuple[int, int]],
+    model: ModelOptions,
+    search: SearchOptions,
+) -> Iterator[Labels]:
+    """The runs, each of one voice, that it and its face explain worst, each as a new voice."""
+    labels, n = solution.labels, solution.n_voices
+    runs = [run for run in runs if scene.counts[slice(*run)].sum() > 0]
+    if not runs:
+        return
+    voices = gather(scene, labels, n, model)
+    own = np.array([labels[first] for first, _ in runs])
+    sums, counts, talks = _of_runs(scene, runs)
+    gains = voice_evidence(voices.sums[own] - sums, voices.counts[own] - counts, model)
+    gains += voice_evidence(sums, counts, model)
+    gains -= voice_evidence(voices.sums, voices.counts, model)[own]
+    gains += talks.max(axis=1, initial=0.0)
+    linked = np.flatnonzero(voices.people[own] >= 0)
+    gains[linked] -= talks[linked, voices.people[own][linked]]
+    for index in np.argsort(-gains, kind="stable")[: search.tries].tolist():
+        born = labels.copy()
+        born[slice(*runs[index])] = n
+        yield born
+
+
+def _of_runs(scene: Scene, runs: Sequence[tuple[int, int]]) -> tuple[Floats, Floats, Floats]:
+    """Voiceprints ``[runs, d]``, counts ``[runs]`` and mouths ``[runs, people]``, summed up."""
+    sums = np.stack([scene.sums[first:last].sum(axis=0) for first, last in runs])
+    counts = np.array([scene.counts[first:last].sum() for first, last in runs])
+    talks = np.stack([scene.talks[first:last].sum(axis=0) for first, last in runs])
+    return sums, counts, talks
 
 
 def _splits(
