@@ -99,7 +99,6 @@ def _voice_evidence(heard: Heard, voices: Diarization) -> VoiceEvidence | None:
     return VoiceEvidence(
         windows=voices.windows,
         prints=voices.prints,
-        clean=voices.clean,
         activity=heard.mixture or heard.activity,
         overlap=None if heard.mixture else tuple((span, 1.0) for span in voices.overlap),
         speech=open_pauses(heard.speech, heard.quiet),

@@ -48,7 +48,7 @@ from polydub.stages.joint_model import (
     sound_lead,
 )
 from polydub.stages.joint_names import NameOptions
-from polydub.stages.joint_overlap import PairOptions, Spoken, pair_voices
+from polydub.stages.joint_overlap import PairOptions, Spoken, pair_voices, with_overlap
 from polydub.stages.joint_people import PeopleOptions, join_people
 from polydub.stages.joint_scene import Film, Heard, make_film
 from polydub.stages.joint_search import SearchOptions, Solution, solve
@@ -135,6 +135,8 @@ def attribute(
     """
     options = options or AttributeOptions()
     words = spoken_words(transcript)
+    if evidence is not None:
+        evidence = with_overlap(evidence, options.pairs)
     heard = Heard(words, turns, voiceprints, evidence, transcript.language)
     if not heard.words and not turns and not heard.evidence().speech:
         return Attribution((), (), (), {}, {}, people=tuple(people))

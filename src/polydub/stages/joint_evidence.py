@@ -59,10 +59,10 @@ class VoiceEvidence:
     """What a film's voices sound like, window by window.
 
     ``windows``: overlapping spans inside speech, by start; ``prints`` ``[windows, d]``: their
-    unit-length voiceprints; ``clean`` ``[windows]``: 0..1, how far one voice alone is heard.
-    ``activity``: a segmenter's windows. ``overlap``: spans in which two voices speak, each with its
-    probability; ``None`` = as the segmenter's windows say. ``speech``: where somebody speaks
-    (empty = where the turns are).
+    unit-length voiceprints; ``clean`` ``[windows]``: 0..1, how far one voice alone is heard,
+    ``None`` = as the overlap says. ``activity``: a segmenter's windows. ``overlap``: disjoint spans
+    in which two voices speak, each with its probability; ``None`` = as the segmenter's windows say.
+    ``speech``: where somebody speaks (empty = where the turns are).
     """
 
     windows: tuple[Span, ...]

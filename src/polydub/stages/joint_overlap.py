@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -19,7 +19,8 @@ from polydub.engines.protocols import LocalActivity
 from polydub.model import Span, to_seconds
 from polydub.stages.joint_evidence import Floats, VoiceEvidence, activity_in
 from polydub.stages.joint_model import Labels
-from polydub.stages.overlap import hysteresis, spans_where, together
+from polydub.stages.overlap import hysteresis, spans_where
+from polydub.stages.overlap_filter import overlap_traces, packaged_filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +28,19 @@ class PairOptions:
     """When two voices speak at once and how the second one is found.
 
     Two speak from where the probability of it rises to ``onset``, until it falls below ``offset``,
-    for ``least_s`` at least. ``lead_s`` of it are too early: the segmenter hears a voice begin
-    before it can be heard. Where it begins alone its level corrects that, but not in an overlap.
-    Medians: beginnings alone 40 ms (78 in films of the simulator) and 70 ms (5 in film clips),
-    overlaps 65 and 69 ms (112 in films with 20 % overlap), 16 to 49 ms (80 in others).
+    for ``least_s`` at least.
 
     Votes in nats: ``window`` for the voice that all windows name, ``beside`` for one that speaks
     right before or after. ``near_s``: only voices heard that near to it. ``enough``: votes that a
     second voice needs.
 
-    On 60 simulated films ``onset`` from 0.3 to 0.5 gives the same sum of missed and invented
-    overlap within 0.3 % of the speech, but below 0.4 a film clip without overlap gets one. What is
-    missed, the segmenter does not hear. A second visible mouth added less than it cost (0.3 % won
-    with 20 % overlap, 0.4 % lost with hard pictures).
+    A second visible mouth added less than it cost (0.3 % of the speech won with 20 % overlap, 0.4 %
+    lost with hard pictures).
     """
 
-    onset: float = 0.4
-    offset: float = 0.25
+    onset: float = 0.5
+    offset: float = 0.4
     least_s: float = 0.1
-    lead_s: float = 0.05
     window: float = 4.0
     beside: float = 1.5
     near_s: float = 4.0
@@ -71,15 +66,53 @@ def pair_spans(voices: VoiceEvidence, options: PairOptions) -> tuple[tuple[Span,
     found = voices.overlap or ()
     if voices.overlap is None and voices.activity:
         end = max(window.span.end for window in voices.activity)
-        frames = together(voices.activity, end)
-        spans = spans_where(hysteresis(frames, options.onset, options.offset))
-        lead = to_seconds(options.lead_s)
-        spans = tuple(Span(span.start + lead, span.end) for span in spans if span.duration > lead)
+        frames = packaged_filter().probability(overlap_traces(voices.activity, end))
+        spans = spans_where(shared_frames(frames, options))
         found = tuple((span, _mean(frames, span)) for span in spans)
     least = to_seconds(options.least_s)
     return tuple(
         (span, sure) for span, sure in found if sure >= options.offset and span.duration >= least
     )
+
+
+def shared_frames(
+    probability: npt.NDArray[np.float32], options: PairOptions
+) -> npt.NDArray[np.bool_]:
+    """Where two speak ``[frames]`` of 10 ms, by the ``probability [frames]`` of it."""
+    mask = hysteresis(probability, options.onset, options.offset)
+    least = round(100 * options.least_s)
+    for span in spans_where(mask):
+        if span.duration * 100 < least:
+            mask[round(span.start * 100) : round(span.end * 100)] = False
+    return mask
+
+
+def with_overlap(voices: VoiceEvidence, options: PairOptions) -> VoiceEvidence:
+    """``voices`` with the spans in which two speak and, by them, how clean each window is.
+
+    The mix tells that better than the dialogue stem, from which the weaker of two voices is often
+    taken away: of 60 simulated films those with 20 % overlap have a DER of 11.3 % instead of 11.7.
+    """
+    shared = pair_spans(voices, options)
+    clean = voices.clean
+    if clean is None and voices.windows:
+        clean = 1 - _shares(voices.windows, shared)
+    return replace(voices, overlap=shared, clean=clean)
+
+
+def _shares(
+    windows: Sequence[Span], shared: Sequence[tuple[Span, float]]
+) -> npt.NDArray[np.float32]:
+    """How much of each window is likely to be overlap ``[windows]``; ``shared`` are disjoint."""
+    if not shared:
+        return np.zeros(len(windows), np.float32)
+    edges = [float(edge) for span, _ in shared for edge in (span.start, span.end)]
+    expected = [seconds for span, sure in shared for seconds in (0.0, sure * float(span.duration))]
+    times = [[float(window.start), float(window.end)] for window in windows]
+    until = np.interp(times, edges, np.cumsum(expected))  # seconds of overlap before each time
+    lengths = np.array([max(1e-9, float(window.duration)) for window in windows])
+    shares = np.clip((until[:, 1] - until[:, 0]) / lengths, 0.0, 1.0)
+    return np.asarray(shares, dtype=np.float32)
 
 
 def _mean(frames: npt.NDArray[np.float32], span: Span) -> float:
