@@ -216,6 +216,12 @@ def test_segments_that_are_probably_silence_are_dropped() -> None:
     assert texts(Segment("la la la la", 0.1, -1.2, 3.0), Segment("..."), Segment("")) == []
 
 
+def test_a_likely_loop_in_silence_is_dropped_and_one_in_speech_is_not() -> None:
+    assert texts(Segment("证证证证证证证", 0.94, -0.7), Segment("la, la, la, l", 0.7)) == []
+    assert texts(Segment("No, no, no!", 0.2)) == ["No, no, no!"]
+    assert texts(Segment("Thank you.", 0.94, -0.7)) == ["Thank you."]
+
+
 def test_the_prompt_is_recognised_when_it_comes_back() -> None:
     prompt = whisper.PROMPTS["zh"]
     assert whisper.echoes("以下是普通话的句子", prompt)
