@@ -305,8 +305,9 @@ _LOOP = re.compile(r"(.{1,8}?)\1{2,}.{0,7}")
 def believed(segments: Sequence[Any], options: WhisperOptions) -> list[Any]:
     """``segments`` without those that are no speech, repeat two equal ones, or loop in themselves.
 
-    A loop is believed less than other text: it is dropped where there is probably no speech, however
-    likely its words seem (behind short Mandarin takes 证证证证证 at 0.5 a token). A segment has ``text``, ``no_speech_prob``, ``avg_logprob`` and ``compression_ratio``.
+    A loop is believed less than other text: it is dropped where there is probably no speech,
+    however likely its words seem (behind short Mandarin takes 证证证证证 at 0.5 a token). A segment
+    has ``text``, ``no_speech_prob``, ``avg_logprob`` and ``compression_ratio``.
     """
     kept: list[Any] = []
     for segment in segments:
