@@ -18,7 +18,6 @@ import resource
 import subprocess
 import sys
 import time
-from fractions import Fraction
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -28,13 +27,12 @@ import av
 from polydub.engines.protocols import SpeechRequest
 from polydub.engines.registry import load
 from polydub.evaluate.truth import FilmTruth, read_truths
-from polydub.evaluate.who import diarization_errors, join_pauses, turns_of
+from polydub.evaluate.who import comparable_turns, diarization_errors
 from polydub.media.probe import probe
 from polydub.project.script_file import read_script
 
 ROOT = Path(__file__).resolve().parents[1]
 BIT_RATE = 2_150_000
-SILENCE = Fraction(3, 10)
 TEXT = "Nobody told me that the last train leaves before the end of the second act."
 
 
@@ -122,8 +120,7 @@ def main() -> None:
             walls[name].append(wall)
             der = "–"
             if truths:
-                turns = turns_of(script, pause=None if truths[0].pauses else SILENCE)
-                turns = join_pauses(turns) if truths[0].pauses else turns
+                turns = comparable_turns(script, pauses=truths[0].pauses)
                 der = f"{100 * diarization_errors(truths[0].turns, turns).rate:.1f}"
             print(
                 f"{name:10}{wall:7.1f}{spent:8.1f}{60 * wall / length:8.1f}"

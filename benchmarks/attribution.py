@@ -37,7 +37,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,6 +52,7 @@ from polydub.evaluate.truth import FilmTruth, read_truths
 from polydub.evaluate.visible import FacesAt, face_links, off_screen_detection
 from polydub.evaluate.who import (
     boundary_errors,
+    comparable_turns,
     cp_word_errors,
     diarization_errors,
     jaccard_error_rate,
@@ -60,7 +60,6 @@ from polydub.evaluate.who import (
     speaker_count_error,
     tokens_by_speaker,
     tokens_of,
-    turns_of,
     words_by_turn,
 )
 from polydub.media.audio import extract_audio, open_waveform
@@ -71,8 +70,6 @@ from polydub.project.script_file import read_script
 from polydub.project.track_store import load_tracks
 
 OURS = "polydub"
-SILENCE = Fraction(3, 10)
-"""Seconds without a word inside a line that count as silence where the truth is audible speech."""
 CACHED = 0.2
 """A stage that took less than this share of its known time came from the cache."""
 
@@ -142,7 +139,7 @@ def score_turns(row: Row, truth: FilmTruth, turns: Sequence[Turn]) -> None:
 
 
 def score_ours(row: Row, truth: FilmTruth, project: polydub.Project, script: Script) -> None:
-    score_turns(row, truth, turns_of(script, pause=None if truth.pauses else SILENCE))
+    score_turns(row, truth, comparable_turns(script, pauses=truth.pauses))
     if truth.said is not None:
         said = tokens_by_speaker(script, truth.language)
         row.values["cpwer"] = 100 * cp_word_errors(truth.said, said).rate

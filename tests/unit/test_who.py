@@ -7,6 +7,7 @@ import pytest
 
 from polydub.evaluate.who import (
     boundary_errors,
+    comparable_turns,
     cp_word_errors,
     diarization_errors,
     jaccard_error_rate,
@@ -156,6 +157,17 @@ def test_a_line_is_split_where_no_word_is_spoken() -> None:
     made = script([Line("L1", "S1", Span.of("0.9", 6), "x x x x", words=words)])
     assert turns_of(made, pause=Fraction(1, 2)) == tuple(turns("S1 0.9 3, S1 4 6"))
     assert turns_of(made, pause=Fraction(2)) == tuple(turns("S1 0.9 6"))
+
+
+def test_the_terms_of_a_truth_decide_whether_pauses_are_speech() -> None:
+    words = tuple(Word("x", Span.of(*t)) for t in ((0, 1), ("1.4", 2)))
+    lines = [
+        Line("L1", "S1", Span.of(0, 2), "x x", words=words),
+        Line("L2", "S1", Span.of("2.5", 3), "x"),
+    ]
+    assert comparable_turns(script(lines), pauses=True) == tuple(turns("S1 0 3"))
+    split = comparable_turns(script(lines), pauses=False)
+    assert split == tuple(turns("S1 0 1, S1 1.4 2, S1 2.5 3"))
 
 
 def test_pauses_are_joined_per_voice() -> None:

@@ -15,7 +15,7 @@ from polydub.bench.telling import references_file, told_file
 from polydub.errors import Interrupted, PolydubError
 from polydub.evaluate.evaluation import Evaluation
 from polydub.evaluate.truth import FilmTruth
-from polydub.evaluate.who import PAUSE, diarization_errors, jaccard_error_rate, turns_of
+from polydub.evaluate.who import comparable_turns, diarization_errors, jaccard_error_rate
 from polydub.model import Script
 from polydub.pipeline.events import EventSink
 from polydub.project.script_file import read_script
@@ -151,7 +151,7 @@ def truth_values(truth: FilmTruth, script: Script) -> dict[str, float]:
     """``der`` and ``jer`` of a script's lines against the true turns; nothing without these."""
     if not truth.turns:
         return {}
-    found = turns_of(script, pause=None if truth.pauses else PAUSE)
+    found = comparable_turns(script, pauses=truth.pauses)
     return {
         "der": diarization_errors(truth.turns, found).rate,
         "jer": jaccard_error_rate(truth.turns, found),

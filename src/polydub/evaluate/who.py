@@ -32,6 +32,8 @@ from polydub.model.language import is_spaced
 
 PAUSE = Fraction(1, 2)
 """Seconds of silence within which a voice that goes on is still in the same turn."""
+SILENCE = Fraction(3, 10)
+"""Seconds without a word inside a line that count as silence where the truth is audible speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,15 @@ def turns_of(script: Script, *, pause: Fraction | None = None) -> tuple[Turn, ..
             spans = [Span(*ends) for ends in zip(edges[::2], edges[1::2], strict=True)]
         found += [Turn(span, line.speaker) for span in spans]
     return (*found, *script.wordless)
+
+
+def comparable_turns(script: Script, *, pauses: bool) -> tuple[Turn, ...]:
+    """The turns of a script in the terms of a truth: for all figures of who speaks.
+
+    ``pauses``: its turns include their pauses, so those up to :data:`PAUSE` are closed here too;
+    else it tells the audible speech, and lines are split at :data:`SILENCE` and more.
+    """
+    return join_pauses(turns_of(script)) if pauses else turns_of(script, pause=SILENCE)
 
 
 def join_pauses(turns: Sequence[Turn], pause: Fraction = PAUSE) -> tuple[Turn, ...]:
