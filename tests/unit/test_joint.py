@@ -133,6 +133,26 @@ def test_a_cut_and_the_segmenter_make_a_change_cheaper() -> None:
     assert price(1.0, []) < price(0.0, []) < price(-3.0, [])
 
 
+def test_a_change_is_cheaper_where_two_speak_at_once() -> None:
+    said = words("so then now here")  # from 0, 0.35, 0.7, 1.05 s
+    atoms = make_atoms(said, [], [], AtomOptions())
+
+    def price(*overlap: tuple[float, float], sure: float = 1.0) -> Floats:
+        spans = [(Span.of(*span), sure) for span in overlap]
+        nothing = np.zeros(len(atoms))
+        change, stay = change_prices(atoms, said, nothing, [], TextOptions(), overlap=spans)
+        return change - stay
+
+    saved = price() - price((0.5, 0.62))  # the beginning of "now" is 0.08 s behind it
+    assert saved[0] == saved[1] == 0 and saved[3] == 0
+    assert saved[2] > TextOptions().beside
+    around = price() - price((0.6, 0.75))
+    assert around[2] > TextOptions().beside + TextOptions().amid > saved[2]
+    assert around[3] > 0  # the atom before it is shared in part
+    unsure = price() - price((0.6, 0.75), sure=0.5)
+    assert unsure == pytest.approx(around / 2)
+
+
 def activity(*speakers: tuple[float, float], end: float = 4.0) -> LocalActivity:
     """Local speakers by the span in which each talks."""
     times = (np.arange(round(end * 50)) + 0.5) / 50

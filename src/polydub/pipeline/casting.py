@@ -52,7 +52,7 @@ from polydub.stages.shape import (
 )
 from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
-CASTING = 12
+CASTING = 13
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
 
 
@@ -474,7 +474,7 @@ def _at_pitch(synthesizer: ShapeableSynthesizer, style: StylePrint, profile: Voi
     return synthesizer.shaped(style.name, pitch=pitch_ratio(style.pitch_hz, profile.pitch_hz))
 
 
-SHARES = (1.0, 0.8, 0.6, 0.4)
+SHARES = (1.0, 0.85, 0.7, 0.55, 0.4)
 """Shares of a shift that are auditioned in turn: the whole, and less where that costs clearness."""
 
 

@@ -68,7 +68,7 @@ from polydub.project.subtitles import cues_of, write_srt, write_vtt
 from polydub.stages.diarize import Diarization
 from polydub.stages.pins import Pins
 
-ATTRIBUTION = "9"
+ATTRIBUTION = "10"
 """Part of a script's key: raise it when the code that decides who speaks changes what it says."""
 
 

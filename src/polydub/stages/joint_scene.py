@@ -97,7 +97,7 @@ def make_film(
     sums, counts = sums * mixed[:, None], counts * mixed
     talks, seen = face_sums(atoms, faces, talking, people, atom_options)
     by_ear = change_odds(atoms, voices.activity)
-    change, stay = change_prices(atoms, heard.words, by_ear, cuts, text_options)
+    change, stay = change_prices(atoms, heard.words, by_ear, cuts, text_options, overlap=shared)
     free = np.full(len(atoms), -1, dtype=np.int64)
     mentions = spoken_names(heard.words, heard.language)
     calls = calls_of(atoms, mentions, name_options or NameOptions())

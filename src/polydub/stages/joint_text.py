@@ -10,8 +10,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from polydub.model import Word
-from polydub.stages.joint_evidence import Atom
+from polydub.model import Span, Word
+from polydub.stages.joint_evidence import Atom, overlap_probability
 from polydub.stages.lines import begins_anew, ends_clause, ends_sentence
 
 Floats = npt.NDArray[np.float64]
@@ -30,6 +30,13 @@ class TextOptions:
     What a segmentation model hears counts ``segmenter`` times its distance from ``even``, at least
     ``same`` and at most ``other``: of 2700 boundaries in 32 simulated conversations 2 % were
     changes below -3, 7 to 23 % up to -2, 20 to 100 % up to -1, 97 % above 0.
+
+    Who is heard more changes where two speak at once, and no ear for changes hears that: ``beside``
+    per probability of an overlap within 0.15 s of the boundary, ``amid`` of one around it,
+    ``shared`` per part of the atom before that is overlap. Fitted by logistic regression on half
+    of 6900 boundaries of 94 simulated films (either half gives nearly the same); on the other half
+    the mean log-loss is 0.29 and 0.31 nats in films with 20 % overlap (0.43 and 0.42 without), 0.14
+    and 0.12 in plain ones (0.17 and 0.16).
     """
 
     inside: float = -4.0
@@ -44,6 +51,9 @@ class TextOptions:
     same: float = -1.5
     other: float = 4.0
     cut: float = 0.5
+    beside: float = 1.4
+    amid: float = 1.4
+    shared: float = 0.85
 
 
 def change_prices(
@@ -52,10 +62,13 @@ def change_prices(
     heard: Floats,
     cuts: Sequence[Fraction],
     options: TextOptions,
+    *,
+    overlap: Sequence[tuple[Span, float]] = (),
 ) -> tuple[Floats, Floats]:
     """Prices ``(change, stay)`` in nats, ``[atoms]`` each, before every atom.
 
-    ``heard [atoms]``: log-odds of a change by ear (0 = nothing heard); ``cuts``: times of cuts.
+    ``heard [atoms]``: log-odds of a change by ear (0 = nothing heard); ``cuts``: times of cuts;
+    ``overlap``: spans in which two speak, with their probability.
     """
     odds = np.zeros(len(atoms))
     before: Word | None = None
@@ -72,6 +85,9 @@ def change_prices(
     by_ear = np.clip(options.segmenter * (heard - options.even), options.same, options.other)
     odds += np.where(heard != 0.0, by_ear, 0.0)
     odds += options.cut * _at_cuts(atoms, cuts)
+    odds += options.beside * _near_overlap(atoms, overlap, 0.15)
+    odds += options.amid * _near_overlap(atoms, overlap, 0.02)
+    odds[1:] += options.shared * overlap_probability(atoms, overlap)[:-1]
     return np.logaddexp(0.0, -odds), np.logaddexp(0.0, odds)
 
 
@@ -98,3 +114,16 @@ def _at_cuts(atoms: Sequence[Atom], cuts: Sequence[Fraction]) -> Floats:
     before = times[np.maximum(place - 1, 0)]
     near = np.minimum(np.abs(after - starts), np.abs(starts - before))
     return np.asarray(near <= 0.15, dtype=np.float64)
+
+
+def _near_overlap(
+    atoms: Sequence[Atom], overlap: Sequence[tuple[Span, float]], reach_s: float
+) -> Floats:
+    """Highest probability ``[atoms]`` of an overlap within ``reach_s`` of an atom's beginning."""
+    found = np.zeros(len(atoms))
+    starts = np.array([float(atom.span.start) for atom in atoms])
+    for span, probability in overlap:
+        ends = (float(span.start) - reach_s, float(span.end) + reach_s)
+        near = slice(np.searchsorted(starts, ends[0]), np.searchsorted(starts, ends[1], "right"))
+        found[near] = np.maximum(found[near], probability)
+    return found

@@ -78,12 +78,12 @@ class ShapeOptions:
     where the likeness to the own one was ``enough`` twice: beyond it only the network is pleased.
     """
 
-    steps: int = 10
+    steps: int = 14
     length: float = 2.1
     inertia: float = 0.5
-    reach: float = 14.5
+    reach: float = 20.0
     other_weight: float = 0.5
-    enough: float = 0.7
+    enough: float = 0.75
 
 
 SURE_AFTER = 2.0
