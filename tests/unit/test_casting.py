@@ -265,7 +265,8 @@ def test_a_shape_that_is_too_much_is_taken_in_part(
     monkeypatch.setattr(Listener, "recognize", recognize)
     part = cast(StubRun(tmp_path, Shapeable()), [1, -0.5, 0, 0])
     assert part.voice == "near"
-    assert float(part.style.partition(":")[2].split(",")[1]) == pytest.approx(0.55 * first, abs=0.01)
+    moved = float(part.style.partition(":")[2].split(",")[1])
+    assert moved == pytest.approx(0.55 * first, abs=0.01)
     assert part.similarity is not None and whole.similarity is not None
     assert 0.32 < part.similarity < whole.similarity
 
