@@ -70,7 +70,7 @@ def read(folder: Path) -> list[Conversation]:
 def fit(conversations: list[Conversation]) -> OverlapFilter:
     """The filter by logistic regression with a ridge on standardised traces."""
     rows = [
-        around(one.traces, TAPS)[..., ::STEP].reshape(-1, len(one.talking[::STEP])).T
+        np.concatenate([part[:, ::STEP] for part in around(one.traces, TAPS)]).T
         for one in conversations
     ]
     both = [one.talking[::STEP] > 1 for one in conversations]
@@ -79,7 +79,7 @@ def fit(conversations: list[Conversation]) -> OverlapFilter:
     scaler, line = model.steps[0][1], model.steps[1][1]
     weights = line.coef_[0] / scaler.scale_
     bias = float(line.intercept_[0] - weights @ scaler.mean_)
-    return OverlapFilter(TAPS, weights.reshape(-1, len(TAPS)), bias)
+    return OverlapFilter(TAPS, weights.reshape(len(TAPS), -1).T, bias)
 
 
 def errors(found: Any, talking: Any) -> tuple[float, float]:

@@ -21,12 +21,11 @@ SILENT = -4.625  # log-odds of SURE / (1 + 2 SURE)
 
 def test_a_tap_reads_the_trace_that_much_later_and_silence_beside_the_film() -> None:
     traces = np.stack([np.arange(5.0)] * 3 + [np.ones(5)])
-    rows = around(traces, (-2, 0, 1))
-    assert rows.shape == (4, 3, 5)
-    assert rows[0, 0] == pytest.approx([SILENT, SILENT, 0, 1, 2], abs=0.01)
-    assert rows[0, 1].tolist() == [0, 1, 2, 3, 4]
-    assert rows[0, 2] == pytest.approx([1, 2, 3, 4, SILENT], abs=0.01)
-    assert rows[3, 0].tolist() == [0, 0, 1, 1, 1]  # no change in silence
+    early, now, late = around(traces, (-2, 0, 1))
+    assert early[0] == pytest.approx([SILENT, SILENT, 0, 1, 2], abs=0.01)
+    assert now[0].tolist() == [0, 1, 2, 3, 4]
+    assert late[0] == pytest.approx([1, 2, 3, 4, SILENT], abs=0.01)
+    assert early[3].tolist() == [0, 0, 1, 1, 1]  # no change in silence
 
 
 def test_traces_are_log_odds_and_the_change_of_voice() -> None:

@@ -9,7 +9,7 @@ odds; the filter was fitted on simulated conversations (``scripts/derive_overlap
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -46,8 +46,8 @@ class OverlapFilter:
     def probability(self, traces: npt.NDArray[np.float64]) -> Floats:
         """Probability ``[frames]`` that two speak, from ``traces [traces, frames]``."""
         odds = np.full(traces.shape[1], self.bias)
-        for row, weights in zip(around(traces, self.taps), self.weights, strict=True):
-            odds += weights @ row
+        for shifted, weights in zip(around(traces, self.taps), self.weights.T, strict=True):
+            odds += weights @ shifted
         return np.asarray(expit(odds), dtype=np.float32)
 
 
@@ -64,15 +64,19 @@ def overlap_traces(windows: Sequence[LocalActivity], duration: Fraction) -> npt.
     return np.concatenate([odds, change[None]])
 
 
-def around(traces: npt.NDArray[np.float64], taps: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Each trace as it is ``taps`` frames later, ``[traces, taps, frames]``: silence beside it."""
+def around(
+    traces: npt.NDArray[np.float64], taps: Sequence[int]
+) -> Iterator[npt.NDArray[np.float64]]:
+    """The traces as they are each of ``taps`` frames later, ``[traces, frames]``; beside: silence.
+
+    Views, so that a film of two hours costs no more than its traces.
+    """
     reach = max(map(abs, taps))
     beside = np.array([[logit(SURE / (1 + 2 * SURE))]] * 3 + [[0.0]])
     edge = np.repeat(beside, reach, axis=1)
     padded = np.concatenate([edge, traces, edge], axis=1)
-    count = traces.shape[1]
-    shifted = [padded[:, reach + tap : reach + tap + count] for tap in taps]
-    return np.stack(shifted, axis=1)
+    for tap in taps:
+        yield padded[:, reach + tap : reach + tap + traces.shape[1]]
 
 
 @cache
