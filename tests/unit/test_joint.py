@@ -461,3 +461,15 @@ def test_what_no_line_of_a_speaker_covers_stays_a_turn_without_words() -> None:
         Line("L002", "S2", Span.of(8, 9), "later"),
     ]
     assert wordless_turns(turns, lines) == (Turn(Span.of(2, "2.2"), "S2"),)
+
+
+def test_what_begins_under_the_words_of_another_counts_however_short() -> None:
+    lines = [Line("L1", "S1", Span.of(0, 2), "a"), Line("L2", "S2", Span.of("1.9", 3), "b")]
+
+    def wordless(start: str, end: str) -> tuple[Turn, ...]:
+        turns = [Turn(Span.of(0, 2), "S1"), Turn(Span.of("1.9", 3), "S2")]
+        return wordless_turns([*turns, Turn(Span.of(start, end), "S2")], lines)
+
+    assert wordless("1.8", "1.9") == (Turn(Span.of("1.8", "1.9"), "S2"),)
+    assert wordless("1.5", "1.6") == ()  # short, and no part of what he says
+    assert wordless("3", "3.1") == ()  # half a pause behind a word

@@ -40,14 +40,20 @@ def wordless_turns(
 ) -> tuple[Turn, ...]:
     """The parts of ``turns``, ``least`` seconds or more, that no line of their speaker covers.
 
-    The voices of ``turns`` are speaker ids; those who have no line are left out.
+    Shorter ones are the half pauses around words, unless another speaker talks: what begins or goes
+    on under his words counts, however short. The voices of ``turns`` are speaker ids; those who
+    have no line are left out.
     """
     found = []
     for speaker in sorted({line.speaker for line in lines}):
         said = merge(line.span for line in lines if line.speaker == speaker)
+        others = merge(line.span for line in lines if line.speaker != speaker)
+        ends = {time for span in said for time in (span.start, span.end)}
         spans = [turn.span for turn in turns if turn.voice == speaker]
-        free = without(merge(spans), said)
-        found += [Turn(span, speaker) for span in free if span.duration >= least]
+        for span in without(merge(spans), said):
+            beside = span.start in ends or span.end in ends
+            if span.duration >= least or (beside and not without([span], others)):
+                found.append(Turn(span, speaker))
     return tuple(sorted(found, key=lambda turn: (turn.span, turn.voice)))
 
 
