@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -264,6 +265,22 @@ def test_what_is_exported_can_be_brought_back(format: str, tmp_path: Path) -> No
     assert turns == [(line.speaker, line.span) for line in lines_of(film())]
     if format != "rttm":
         assert [line.text for line in read_lines(path)] == [line.text for line in film().lines]
+
+
+def test_rttm_has_what_begins_or_goes_on_a_line_in_its_turn() -> None:
+    extra = (
+        Turn(Span.of("0.9", 1), "S2"),
+        Turn(Span.of(4, "4.1"), "S3"),
+        Turn(Span.of(6, 7), "S1"),
+        Turn(Span.of(8, 9), "nobody"),
+    )
+    found = read_rttm(export(replace(film(), wordless=extra), "rttm"))
+    assert [(turn.voice, turn.span) for turn in found] == [
+        ("Olivia", Span.of(0, 1)),
+        ("Olivia_(S2)", Span.of("0.9", 2)),
+        ("NARRATOR", Span.of(3, "4.1")),
+        ("Olivia", Span.of(6, 7)),
+    ]
 
 
 def test_export_with_translations(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -78,6 +79,25 @@ def read_turns(path: str | Path, *, file: str | None = None) -> tuple[Turn, ...]
     return read_rttm(read_text(path), str(path), file=file)
 
 
+def _with_beginnings(said: Sequence[Turn], wordless: Sequence[Turn]) -> list[Turn]:
+    """``said`` and ``wordless`` turns, one turn where the latter begin or go on the former."""
+    turns = list(said)
+    ends = {(turn.voice, time): at for at, turn in enumerate(said) for time in _ends(turn)}
+    for turn in wordless:
+        at = next(
+            (ends[turn.voice, time] for time in _ends(turn) if (turn.voice, time) in ends), -1
+        )
+        if at < 0:
+            turns.append(turn)
+        else:
+            turns[at] = Turn(turns[at].span | turn.span, turn.voice)
+    return turns
+
+
+def _ends(turn: Turn) -> tuple[Fraction, Fraction]:
+    return turn.span.start, turn.span.end
+
+
 def export(script: Script, format: str, *, language: str | None = None) -> str:
     """``script`` as text in one of :data:`EXPORT_FORMATS`.
 
@@ -91,7 +111,7 @@ def export(script: Script, format: str, *, language: str | None = None) -> str:
     if format == "rttm":
         names = {own.speaker: line.speaker for own, line in zip(script.lines, lines, strict=True)}
         wordless = [Turn(x.span, names[x.voice]) for x in script.wordless if x.voice in names]
-        return rttm((*turns_from(lines), *wordless), Path(script.source).stem)
+        return rttm(_with_beginnings(turns_from(lines), wordless), Path(script.source).stem)
     if format == "srt":
         return tagged_srt(lines, translated=translated)
     if format == "csv":
