@@ -84,13 +84,12 @@ def _with_beginnings(said: Sequence[Turn], wordless: Sequence[Turn]) -> list[Tur
     turns = list(said)
     ends = {(turn.voice, time): at for at, turn in enumerate(said) for time in _ends(turn)}
     for turn in wordless:
-        at = next(
-            (ends[turn.voice, time] for time in _ends(turn) if (turn.voice, time) in ends), -1
-        )
-        if at < 0:
-            turns.append(turn)
-        else:
+        beside = [(turn.voice, time) for time in _ends(turn) if (turn.voice, time) in ends]
+        if beside:
+            at = ends[beside[0]]
             turns[at] = Turn(turns[at].span | turn.span, turn.voice)
+        else:
+            turns.append(turn)
     return turns
 
 
