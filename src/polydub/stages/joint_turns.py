@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
@@ -50,9 +51,12 @@ def wordless_turns(
         others = merge(line.span for line in lines if line.speaker != speaker)
         ends = {time for span in said for time in (span.start, span.end)}
         spans = [turn.span for turn in turns if turn.voice == speaker]
-        for span in without(merge(spans), said):
+        free = without(merge(spans), said)
+        starts = [span.start for span in free]
+        alone = {bisect_right(starts, part.start) - 1 for part in without(free, others)}
+        for at, span in enumerate(free):
             beside = span.start in ends or span.end in ends
-            if span.duration >= least or (beside and not without([span], others)):
+            if span.duration >= least or (beside and at not in alone):
                 found.append(Turn(span, speaker))
     return tuple(sorted(found, key=lambda turn: (turn.span, turn.voice)))
 
