@@ -25,8 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from polydub.engines.diarize.pyannote import PyannoteSegmenter
 from polydub.media.audio import open_waveform, resample
 from polydub.model import Span
-from polydub.stages.joint_overlap import PairOptions, shared_frames
-from polydub.stages.overlap import mask_of, n_frames, spans_where, together
+from polydub.stages.joint_overlap import PairOptions, likely_spans
+from polydub.stages.overlap import FRAME, mask_of, n_frames, together
 from polydub.stages.overlap_filter import OverlapFilter, around, overlap_traces
 
 OUT = Path(__file__).parents[1] / "src" / "polydub" / "stages" / "overlap_filter.json"
@@ -106,11 +106,9 @@ def judge(name: str, found: list[Any], conversations: list[Conversation]) -> Non
 def own_mask(one: Conversation) -> Any:
     """Where two speak by the model's own odds."""
     onset, offset, lead = OWN
-    mask = shared_frames(one.own, PairOptions(onset=onset, offset=offset))
-    for span in spans_where(mask):
-        first = round(span.start * 100)
-        mask[first : first + lead] = False
-    return mask
+    spans = likely_spans(one.own, PairOptions(onset=onset, offset=offset))
+    cut = [Span(min(span.start + lead * FRAME, span.end), span.end) for span in spans]
+    return mask_of(cut, len(one.talking))
 
 
 def main() -> None:
@@ -123,7 +121,10 @@ def main() -> None:
     if options.check:
         others = read(options.check)
         judge("the model's own odds", [own_mask(one) for one in others], others)
-        masks = [shared_frames(chosen.probability(x.traces), PairOptions()) for x in others]
+        masks = [
+            mask_of(likely_spans(chosen.probability(x.traces), PairOptions()), len(x.talking))
+            for x in others
+        ]
         judge("the filter", masks, others)
         return
     data = {

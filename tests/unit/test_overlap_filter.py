@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from polydub.stages.joint_evidence import VoiceEvidence
-from polydub.stages.joint_overlap import PairOptions, pair_spans, shared_frames
+from polydub.stages.joint_overlap import PairOptions, likely_spans, pair_spans
+from polydub.stages.overlap import mask_of
 from polydub.stages.overlap_filter import (
     OverlapFilter,
     around,
@@ -85,7 +86,7 @@ def test_short_moments_are_no_overlap() -> None:
     probability[10:15] = 0.9  # 50 ms
     probability[40:60] = 0.45  # never reaches the onset
     probability[70:90] = 0.6
-    mask = shared_frames(probability, options)
+    mask = mask_of(likely_spans(probability, options), 100)
     assert np.flatnonzero(mask).tolist() == list(range(70, 90))
 
 

@@ -67,24 +67,18 @@ def pair_spans(voices: VoiceEvidence, options: PairOptions) -> tuple[tuple[Span,
     if voices.overlap is None and voices.activity:
         end = max(window.span.end for window in voices.activity)
         frames = packaged_filter().probability(overlap_traces(voices.activity, end))
-        spans = spans_where(shared_frames(frames, options))
-        found = tuple((span, _mean(frames, span)) for span in spans)
+        found = tuple((span, _mean(frames, span)) for span in likely_spans(frames, options))
     least = to_seconds(options.least_s)
     return tuple(
         (span, sure) for span, sure in found if sure >= options.offset and span.duration >= least
     )
 
 
-def shared_frames(
-    probability: npt.NDArray[np.float32], options: PairOptions
-) -> npt.NDArray[np.bool_]:
-    """Where two speak ``[frames]`` of 10 ms, by the ``probability [frames]`` of it."""
-    mask = hysteresis(probability, options.onset, options.offset)
-    least = round(100 * options.least_s)
-    for span in spans_where(mask):
-        if span.duration * 100 < least:
-            mask[round(span.start * 100) : round(span.end * 100)] = False
-    return mask
+def likely_spans(probability: npt.NDArray[np.float32], options: PairOptions) -> tuple[Span, ...]:
+    """Where two speak, by the ``probability [frames]`` of it per 10 ms."""
+    least = to_seconds(options.least_s)
+    spans = spans_where(hysteresis(probability, options.onset, options.offset))
+    return tuple(span for span in spans if span.duration >= least)
 
 
 def with_overlap(voices: VoiceEvidence, options: PairOptions) -> VoiceEvidence:
