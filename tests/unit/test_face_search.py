@@ -82,7 +82,7 @@ def new_run(finder: type[FakeFaces] = FakeFaces) -> Run:
 
 
 def search(run: Run, wanted: list[Shot], threads: int, **film: Any) -> list[Seen]:
-    opener: Any = lambda: Film(**film)  # noqa: E731
+    opener: Any = lambda _threads: Film(**film)  # noqa: E731
     with closing(FaceSearch(run, opener, wanted, threads=threads)) as found:
         return [found.take(shot) for shot in wanted]
 
@@ -128,7 +128,7 @@ def test_an_engine_that_cannot_be_built_is_an_error() -> None:
 
 def test_work_that_nobody_waits_for_is_given_up() -> None:
     run, wanted = new_run(), shots(40)
-    opener: Any = Film
+    opener: Any = lambda _threads: Film()  # noqa: E731
     with closing(FaceSearch(run, opener, wanted, threads=2)) as found:
         found.take(wanted[0])
     assert Film.opened == 0
@@ -139,14 +139,40 @@ def test_work_that_nobody_waits_for_is_given_up() -> None:
 
 def test_shots_that_nobody_asks_for_hold_nothing_up() -> None:
     wanted = shots(21)
-    opener: Any = Film
+    opener: Any = lambda _threads: Film()  # noqa: E731
     with closing(FaceSearch(new_run(), opener, wanted, threads=1)) as found:
         assert [len(found.take(shot).tracks) for shot in wanted[::7]] == [1, 1, 0]
 
 
 def test_stretches_last_and_follow_one_another() -> None:
-    one, two, three, four, five = shots(5)
+    many = shots(20)
     assert list(stretches([])) == []
-    assert list(stretches([one, two, three, four, five])) == [[one, two], [three, four], [five]]
-    assert list(stretches([one, three, four])) == [[one], [three, four]]  # 2 was there before
-    assert list(stretches([one, two, three], Fraction(1))) == [[one], [two], [three]]
+    assert [len(group) for group in stretches(many[:5])] == [2, 2, 1]
+    assert [shot for group in stretches(many, 2) for shot in group] == many
+    one, _, three, four, *_ = many[:5]
+    parted = list(stretches([one, *many[2:6]]))  # the second was there before
+    assert parted[:2] == [[one], [three, four]]
+
+
+def test_stretches_are_shorter_at_the_end_so_that_no_thread_waits_long() -> None:
+    brief = [
+        Shot(i, 20 * i, 20 * (i + 1), Span(Fraction(2 * i), Fraction(2 * i + 2))) for i in range(30)
+    ]
+    seconds = [2 * len(group) for group in stretches(brief, 2)]
+    assert seconds == [12, 12, 10, 8, 6, 4, 4, 4]
+    assert [2 * len(group) for group in stretches(brief, 8)] == [4] * 15
+
+
+def test_the_cores_are_shared_by_searching_and_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def opener(threads: int) -> Any:
+        asked.append(threads)
+        return Film()
+
+    for cores in (1, 2, 16):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        opener_: Any = opener
+        with closing(FaceSearch(new_run(), opener_, shots(1))) as found:
+            found.take(shots(1)[0])
+    assert asked == [1, 1, 4]

@@ -13,7 +13,7 @@ from polydub.stages.face_geometry import (
     head_poses,
     lip_gap,
     quick_yaw,
-    similarity,
+    similarities,
     upright,
 )
 from tests.face_models import face_shape, rotated
@@ -79,12 +79,13 @@ def test_upright_levels_the_eyes() -> None:
     st.tuples(st.floats(-80, 80), st.floats(-80, 80), st.floats(-170, 170)),
     st.tuples(st.floats(-900, 900), st.floats(-900, 900), st.floats(-900, 900)),
 )
-def test_similarity_inverts_any_similarity(
+def test_similarities_invert_any_similarity(
     scale: float, pose: tuple[float, float, float], shift: tuple[float, float, float]
 ) -> None:
     source = face_shape(0.1)
     target = rotated(source, pose) * scale + np.array(shift)
-    got_scale, rotation, got_shift = similarity(source, target)
+    found = similarities(source, np.stack([source, target]))
+    got_scale, rotation, got_shift = (part[1] for part in found)
     assert got_scale == pytest.approx(scale, rel=1e-6)
     assert np.linalg.det(rotation) == pytest.approx(1.0)
     assert got_scale * source @ rotation.T + got_shift == pytest.approx(target, abs=1e-5)
@@ -92,7 +93,7 @@ def test_similarity_inverts_any_similarity(
 
 
 def test_similarity_of_a_single_point_has_no_scale() -> None:
-    assert similarity(np.ones((3, 3)), np.zeros((3, 3)))[0] == 0.0
+    assert similarities(np.ones((3, 3)), np.zeros((2, 3, 3)))[0].tolist() == [0.0, 0.0]
 
 
 def test_quick_yaw_tells_frontal_from_turned() -> None:

@@ -22,9 +22,11 @@ class Model:
     likely: Mapping[str, float]
     supported_languages: tuple[str, ...] = ("cy", "en", "es", "la")
     decoded: list[str] = field(default_factory=list)
+    heard: list[float] = field(default_factory=list)
     model: Any = field(default_factory=lambda: SimpleNamespace(is_multilingual=True))
 
     def detect_language(self, audio: Samples) -> tuple[str, float, list[tuple[str, float]]]:
+        self.heard.append(float(audio[0]))
         best = max(self.votes, key=lambda code: self.votes[code])
         return best, self.votes[best], list(self.votes.items())
 
@@ -56,6 +58,17 @@ def test_a_clear_vote_is_enough() -> None:
     heard = engine(model).recognize(AUDIO)
     assert (heard.language, heard.language_probability) == ("en", 0.9)
     assert model.decoded == ["en"]
+
+
+@pytest.mark.parametrize(("vote", "windows"), [(0.96, [0.3]), (0.9, [0.3, 0.1, 0.2])])
+def test_where_the_loudest_window_is_certain_no_other_is_heard(
+    vote: float, windows: list[float]
+) -> None:
+    model = Model({"en": vote, "cy": 1 - vote}, {"en": -0.2})
+    loudness = np.repeat(np.array([0.1, 0.3, 0.2], np.float32), 16000 * 30)
+    heard = engine(model).recognize(Waveform(loudness, 16000))
+    assert heard.language == "en" and heard.language_probability == pytest.approx(vote)
+    assert model.heard == pytest.approx(windows)
 
 
 @pytest.mark.parametrize("welsh", [0.32, 0.48, 0.67])

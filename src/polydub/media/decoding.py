@@ -77,9 +77,17 @@ class PictureDecoder:
     a quarter of the work, for pictures that are looked at much reduced.
     """
 
-    def __init__(self, path: Path, index: int, *, fast: bool = False, rough: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        index: int,
+        *,
+        fast: bool = False,
+        rough: bool = False,
+        threads: int = DECODE_THREADS,
+    ) -> None:
         self._path, self._index = path, index
-        self.fast, self._rough = fast, rough
+        self.fast, self._rough, self._threads = fast, rough, threads
         self.errors = 0
         self._open()
 
@@ -88,7 +96,7 @@ class PictureDecoder:
         self._stream = cast(VideoStream, self._container.streams[self._index])
         kind = "AUTO" if self.fast else "SLICE"
         self._stream.codec_context.thread_type = kind  # type: ignore[assignment]
-        self._stream.codec_context.thread_count = DECODE_THREADS
+        self._stream.codec_context.thread_count = self._threads
         if self._rough:
             self._stream.codec_context.options = {"skip_loop_filter": "all"}
         for other in self._container.streams:

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from polydub.errors import InputError
 from polydub.media.colour import Colour, ColourConverter
-from polydub.media.decoding import PictureDecoder, has_times
+from polydub.media.decoding import DECODE_THREADS, PictureDecoder, has_times
 from polydub.media.patching import cut_out, is_planar
 from polydub.model import Image, VideoStream
 
@@ -33,16 +33,22 @@ class IndexedFrames:
     """Decoded frames with their index in ``video.pts``; keeps its place between calls.
 
     ``damaged`` collects the indices that did not decode: they repeat the picture before. ``rough``
-    is that of :class:`~polydub.media.decoding.PictureDecoder`.
+    and ``threads`` are those of :class:`~polydub.media.decoding.PictureDecoder`.
     """
 
     def __init__(
-        self, path: Path, video: VideoStream, start: Fraction, *, rough: bool = False
+        self,
+        path: Path,
+        video: VideoStream,
+        start: Fraction,
+        *,
+        rough: bool = False,
+        threads: int = DECODE_THREADS,
     ) -> None:
         self._path, self._video = path, video
         self._offset = int(start / video.time_base)
         self._timed = has_times(path, video.index)
-        self._decoder = PictureDecoder(path, video.index, fast=True, rough=rough)
+        self._decoder = PictureDecoder(path, video.index, fast=True, rough=rough, threads=threads)
         self._stream = self._numbered()
         self._last: VideoFrame | None = None
         self._ahead: tuple[int, VideoFrame] | None = None
@@ -182,11 +188,18 @@ class FrameSource:
     """Pictures of one video stream as RGB in the coded orientation; a context manager.
 
     ``start`` is ``Source.start``. ``damaged`` collects frames that did not decode, seen so far:
-    they repeat the picture before. Not safe for use from several threads.
+    they repeat the picture before. ``threads`` decode. Not safe for use from several threads.
     """
 
-    def __init__(self, path: Path, video: VideoStream, start: Fraction = Fraction(0)) -> None:
-        self._path, self._video, self._start = path, video, start
+    def __init__(
+        self,
+        path: Path,
+        video: VideoStream,
+        start: Fraction = Fraction(0),
+        *,
+        threads: int = DECODE_THREADS,
+    ) -> None:
+        self._path, self._video, self._start, self._threads = path, video, start, threads
         self._colour = Colour.of(video)
         self._converter = ColourConverter(self._colour)
         self._quick = ColourConverter(self._colour, quick=True)
@@ -211,7 +224,9 @@ class FrameSource:
 
     def _decoded(self) -> IndexedFrames:
         if self._frames is None:
-            self._frames = IndexedFrames(self._path, self._video, self._start)
+            self._frames = IndexedFrames(
+                self._path, self._video, self._start, threads=self._threads
+            )
             self._frames.damaged = self.damaged
         return self._frames
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from polydub.engines.protocols import Separator
 from polydub.media.audio import WaveWriter, extract_audio, open_waveform, read_blocks, resample_file
+from polydub.media.decoding import DECODE_THREADS
 from polydub.media.frames import FrameSource
 from polydub.media.probe import probe_film
 from polydub.model import (
@@ -223,7 +224,7 @@ def see(run: Run, source: Source, video: VideoStream) -> Picture:
     new = [shot for shot in shots if not run.has("faces", *keys[shot.index])]
     with (
         run.stage("faces", total=len(shots)) as progress,
-        closing(FaceSearch(run, lambda: frames_of(source, video), new)) as search,
+        closing(FaceSearch(run, partial(frames_of, source, video), new)) as search,
     ):
         for shot in shots:
             make = partial(_keep_faces, search, shot)
@@ -270,6 +271,6 @@ def _counting(
         yield picture
 
 
-def frames_of(source: Source, video: VideoStream) -> FrameSource:
-    """The film's pictures by index."""
-    return FrameSource(Path(source.path), video, source.start)
+def frames_of(source: Source, video: VideoStream, threads: int = DECODE_THREADS) -> FrameSource:
+    """The film's pictures by index, decoded by ``threads``."""
+    return FrameSource(Path(source.path), video, source.start, threads=threads)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +39,7 @@ from polydub.stages.people import best_thumbnail
 from polydub.stages.pins import Pins
 from polydub.stages.references import Reference, Scene, find_references
 from polydub.stages.sound_edges import open_pauses
-from polydub.stages.speaker_attributes import speaker_attributes
+from polydub.stages.speaker_attributes import SpeakerAttributes, speaker_attributes
 
 SURE_OF_GENDER = 0.3
 """Below this confidence a guessed gender would mislead casting more often than it helps."""
@@ -140,19 +142,28 @@ def _with_references(
     language: str,
     audio: Waveform,
 ) -> tuple[Speaker, ...]:
-    cast = []
-    for speaker in attribution.cast:
-        own = found.get(speaker.id, ())
-        spans = tuple(reference.span.whole_milliseconds() for reference in own)
+    spans = {
+        speaker: tuple(reference.span.whole_milliseconds() for reference in own)
+        for speaker, own in found.items()
+    }
+
+    def listen_to(speaker: Speaker) -> SpeakerAttributes:
         words = [w for x in attribution.lines if x.speaker == speaker.id for w in x.words]
-        heard = speaker_attributes(audio, spans, words=words, language=language)
+        return speaker_attributes(audio, spans.get(speaker.id, ()), words=words, language=language)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # pitch is found without the interpreter
+        listened = list(pool.map(listen_to, attribution.cast))
+    cast = []
+    for speaker, heard in zip(attribution.cast, listened, strict=True):
         sure = heard.gender.confidence >= SURE_OF_GENDER
         low, high, rate = heard.pitch_low_hz, heard.pitch_high_hz, heard.syllables_per_s
         cast.append(
             replace(
                 speaker,
-                references=spans,
-                reference_scores=tuple({"score": x.score, **x.parts} for x in own),
+                references=spans.get(speaker.id, ()),
+                reference_scores=tuple(
+                    {"score": x.score, **x.parts} for x in found.get(speaker.id, ())
+                ),
                 pitch_hz=round(heard.pitch_hz, 1) if heard.pitch_hz else None,
                 pitch_range_hz=(round(low, 1), round(high, 1)) if low and high else None,
                 syllables_per_s=round(rate, 2) if rate else None,

@@ -43,21 +43,21 @@ class HeadPoses:
     canonical: Points
 
 
-def similarity(source: Points, target: Points) -> tuple[float, Points, Points]:
-    """Scale, rotation ``[3, 3]`` and shift ``[3]`` that bring ``source`` ``[m, 3]`` to ``target``.
+def similarities(source: Points, targets: Points) -> tuple[Points, Points, Points]:
+    """What brings ``source`` ``[m, 3]`` to each of ``targets`` ``[n, m, 3]``.
 
-    Least squares (Umeyama 1991). Without extent in ``source`` the scale is 0.
+    Scales ``[n]``, rotations ``[n, 3, 3]`` and shifts ``[n, 3]``: least squares (Umeyama 1991).
+    Without extent in ``source`` the scale is 0.
     """
-    from_middle, to_middle = source.mean(axis=0), target.mean(axis=0)
-    a, b = source - from_middle, target - to_middle
-    left, strengths, right = np.linalg.svd(b.T @ a)
-    sign = np.ones(3)
-    if np.linalg.det(left @ right) < 0:
-        sign[2] = -1.0
-    rotation = (left * sign) @ right
+    from_middle, to_middle = source.mean(axis=0), targets.mean(axis=1)
+    a, b = source - from_middle, targets - to_middle[:, None]
+    left, strengths, right = np.linalg.svd(b.transpose(0, 2, 1) @ a)
+    sign = np.ones((len(targets), 3))
+    sign[np.linalg.det(left @ right) < 0, 2] = -1.0
+    rotation = (left * sign[:, None]) @ right
     extent = float((a * a).sum())
-    scale = float((strengths * sign).sum()) / extent if extent > 0 else 0.0
-    return scale, rotation, to_middle - scale * rotation @ from_middle
+    scale = (strengths * sign).sum(axis=1) / extent if extent > 0 else np.zeros(len(targets))
+    return scale, rotation, to_middle - scale[:, None] * (rotation @ from_middle)
 
 
 def upright(face: Points) -> Points:
@@ -85,7 +85,7 @@ def head_poses(faces: npt.NDArray[np.float32]) -> HeadPoses:
     canonical = upright(points[len(points) // 2])
     for _ in range(ROUNDS):
         scale, rotation, shift = _fit(canonical[steady], points[:, steady])
-        shapes = np.einsum("nji,nkj->nki", rotation, points - shift[:, None]) / scale[:, None, None]
+        shapes = (points - shift[:, None]) @ rotation / scale[:, None, None]
         canonical = upright(np.median(shapes, axis=0))
     scale, rotation, shift = _fit(canonical[steady], points[:, steady])
     return HeadPoses(scale, rotation, shift, angles(rotation), canonical)
@@ -115,6 +115,5 @@ def lip_gap(faces: npt.NDArray[np.float32], iod: Points) -> Points:
 
 
 def _fit(canonical: Points, targets: Points) -> tuple[Points, Points, Points]:
-    fits = [similarity(canonical, target) for target in targets]
-    scale = np.maximum(np.array([fit[0] for fit in fits]), 1e-9)
-    return scale, np.stack([fit[1] for fit in fits]), np.stack([fit[2] for fit in fits])
+    scale, rotation, shift = similarities(canonical, targets)
+    return np.maximum(scale, 1e-9), rotation, shift

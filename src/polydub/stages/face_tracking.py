@@ -94,9 +94,8 @@ class Followed:
         since = max(0, bisect_left(self.frames, int(rows[0])) - 1)
         until = bisect_left(self.frames, int(rows[-1])) + 1
         frames, boxes = self.frames[since:until], np.array(self.boxes[since:until])
-        left, top, right, bottom = (
-            float(np.median(np.interp(rows, frames, boxes[:, side]))) for side in range(4)
-        )
+        around = np.stack([np.interp(rows, frames, boxes[:, side]) for side in range(4)])
+        left, top, right, bottom = np.sort(around)[:, reach].tolist()
         return (left, top, right, bottom)
 
 

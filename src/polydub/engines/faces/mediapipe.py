@@ -34,6 +34,10 @@ MESH_SCORE = 0.3
 MESH_POINTS = 478
 LEAST_BOX = 8.0  # pixels
 
+POINT_BYTES = 17  # a point in a message: tag and length, then a tag and four bytes for x, y and z
+POINT_TAGS, POINT_TAG_BYTES = [0, 1, 2, 7, 12], (0x0A, 15, 0x0D, 0x15, 0x1D)
+POINT_FLOATS = [*range(3, 7), *range(8, 12), *range(13, 17)]
+
 
 class MediaPipeFaces:
     """Face finder. Not safe for use by several threads at once; ``close`` frees the graphs."""
@@ -55,14 +59,11 @@ class MediaPipeFaces:
             import cv2
             from mediapipe.python.solutions import face_detection, face_mesh
 
+            detector = _on_caller(face_detection.FaceDetection)
             self._cv2: Any = cv2
-            self._far: Any = face_detection.FaceDetection(
-                model_selection=1, min_detection_confidence=DETECTION_SCORE
-            )
-            self._near: Any = face_detection.FaceDetection(
-                model_selection=0, min_detection_confidence=DETECTION_SCORE
-            )
-            self._mesh: Any = face_mesh.FaceMesh(
+            self._far: Any = detector(model_selection=1, min_detection_confidence=DETECTION_SCORE)
+            self._near: Any = detector(model_selection=0, min_detection_confidence=DETECTION_SCORE)
+            self._mesh: Any = _on_caller(face_mesh.FaceMesh)(
                 static_image_mode=True,
                 max_num_faces=1,
                 refine_landmarks=True,
@@ -129,10 +130,7 @@ class MediaPipeFaces:
         if not result.multi_face_landmarks:
             return None
         self._mesh_spoke = True
-        points = np.array(
-            [(p.x, p.y, p.z) for p in result.multi_face_landmarks[0].landmark], np.float32
-        )
-        points *= side
+        points = _points(result.multi_face_landmarks[0]) * np.float32(side)
         points[:, :2] += np.array([left, top], np.float32)
         return points
 
@@ -179,6 +177,36 @@ class MediaPipeFaces:
         how = cv2.INTER_AREA if len(part) > CROP_SIDE else cv2.INTER_LINEAR
         square: Image = cv2.resize(part, (CROP_SIDE, CROP_SIDE), interpolation=how)
         return square
+
+
+def _on_caller(solution: Any) -> Any:
+    """``solution`` with a graph that runs in the thread that asks it.
+
+    By default MediaPipe hands every step to threads of its own. Two searches side by side on two
+    cores then took 20 % more processor time, for the same points.
+    """
+
+    class OnCaller(solution):  # type: ignore[misc]
+        def _initialize_graph_interface(self, *arguments: Any, **named: Any) -> Any:
+            config = super()._initialize_graph_interface(*arguments, **named)
+            del config.executor[:]
+            config.executor.add(type="ApplicationThreadExecutor")
+            return config
+
+    return OnCaller
+
+
+def _points(found: Any) -> Landmarks:
+    """``[478, 3]`` of MediaPipe's message, as floats of four bytes behind a tag of one each.
+
+    Reading them one by one through the message takes fifteen times as long.
+    """
+    rows = np.frombuffer(found.SerializeToString(), np.uint8)
+    if len(rows) == MESH_POINTS * POINT_BYTES:
+        rows = rows.reshape(MESH_POINTS, POINT_BYTES)
+        if (rows[:, POINT_TAGS] == POINT_TAG_BYTES).all():
+            return np.ascontiguousarray(rows[:, POINT_FLOATS]).view("<f4")
+    return np.array([(p.x, p.y, p.z) for p in found.landmark], np.float32)
 
 
 def _run(graph: Any, image: npt.NDArray[np.uint8]) -> Any:
