@@ -122,7 +122,8 @@ def wanted_melody(
 def _melody_options(share: float) -> DeliverOptions:
     usual = DeliverOptions()
     short, long = (share * part for part in usual.melody)
-    return replace(usual, melody=(short, long))
+    tonal, width = usual.tonal
+    return replace(usual, melody=(short, long), tonal=(share * tonal, width))
 
 
 def wanted_loudness(

@@ -2,8 +2,8 @@
 
 The slow part of the original's pitch (the phrase's melody) replaces the slow part of the take's, at
 the matching moment: phrase on phrase, pause on pause. What is faster stays the take's own, for it
-carries the word accents of the new language. A tone language keeps all of its melody; it only takes
-register and range.
+carries the word accents of the new language. In a tone language only what is slower than a few
+syllables is replaced, and the tones ride on it (small ripples on large waves, Chao 1968).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from polydub.model.language import primary
 
 Floats = npt.NDArray[np.float64]
 
-VERSION = "5"
+VERSION = "6"
 """Part of the key of every take that is delivered: raise it when the curves change."""
 
 TONAL = frozenset({"zh", "yue", "nan", "wuu", "hak", "vi", "th", "lo", "my", "pa", "yo", "ig"})
@@ -48,6 +48,10 @@ class DeliverOptions:
     not. ``matched``: how far apart two pauses that belong together may lie, as a share of the
     spoken time; the take's pauses were put where the original's are, so it is wide.
 
+    ``tonal`` are share and width in a tone language. Mandarin sentences with the melodies of eight
+    English film lines, 38 takes: contour 0.17 without, 0.28 with 0.4 over 0.8 s, 0.40 with 0.7 over
+    0.8 s, 0.36 with 0.5 over 0.5 s; syllables misheard, tones counted, 6.9, 8.6, 8.3 and 9.2 %.
+
     ``reach`` semitones from the voice's usual pitch are never left, ``energy`` dB never exceeded.
     ``register`` is the share of how far the line lies above or below the speaker's usual pitch.
     ``stretch`` bounds the factor on the range of a tone language. ``steep`` semitones per second is
@@ -61,6 +65,7 @@ class DeliverOptions:
     matched: float = 0.35
     loudness: float = 0.2
     slow: float = 0.4
+    tonal: tuple[float, float] = (0.7, 0.8)
     reach: float = 7.0
     energy: float = 6.0
     register: float = 0.8
@@ -121,15 +126,16 @@ def _melody(
 ) -> Floats:
     """Wanted pitch ``[n]`` in semitones above the voice's usual one."""
     own, heard = _curve(take.phrases, times, "pitch")
-    own_middle = _middle(own, heard)
     wanted_middle = options.register * original.register_st
     if original.effort == "shout":
         wanted_middle += options.shout_st
     base = primary(language)
     if base in TONAL:
-        low, high = options.stretch
         factor = original.range_st / take.range_st if take.range_st > 1.0 else 1.0
-        return wanted_middle + float(np.clip(factor, low, high)) * (own - own_middle)
+        middle = _middle(own, heard)
+        own = middle + float(np.clip(factor, *options.stretch)) * (own - middle)
+        mixed = _mixed(original, take, (own, heard, times), options.tonal, options)
+        return wanted_middle + mixed - _middle(mixed, heard)
     share = float(np.interp(times[-1], options.short, options.melody))
     share *= 0.5 if base in ACCENTED else 1.0
     mixed = _mixed(original, take, (own, heard, times), (share, options.slow), options)
