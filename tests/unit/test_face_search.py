@@ -147,9 +147,9 @@ def test_shots_that_nobody_asks_for_hold_nothing_up() -> None:
 def test_stretches_last_and_follow_one_another() -> None:
     many = shots(20)
     assert list(stretches([])) == []
-    assert [len(group) for group in stretches(many[:5])] == [2, 2, 1]
+    one, two, three, four, five = many[:5]
+    assert list(stretches([one, two, three, four, five])) == [[one, two], [three, four], [five]]
     assert [shot for group in stretches(many, 2) for shot in group] == many
-    one, _, three, four, *_ = many[:5]
     parted = list(stretches([one, *many[2:6]]))  # the second was there before
     assert parted[:2] == [[one], [three, four]]
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polydub.model.umeyama import fit_similarities
 from polydub.stages.face_geometry import (
     CHIN_LEAN,
     angles,
     head_poses,
     lip_gap,
     quick_yaw,
-    similarities,
     upright,
 )
 from tests.face_models import face_shape, rotated
@@ -84,7 +84,7 @@ def test_similarities_invert_any_similarity(
 ) -> None:
     source = face_shape(0.1)
     target = rotated(source, pose) * scale + np.array(shift)
-    found = similarities(source, np.stack([source, target]))
+    found = fit_similarities(source, np.stack([source, target]))
     got_scale, rotation, got_shift = (part[1] for part in found)
     assert got_scale == pytest.approx(scale, rel=1e-6)
     assert np.linalg.det(rotation) == pytest.approx(1.0)
@@ -93,7 +93,7 @@ def test_similarities_invert_any_similarity(
 
 
 def test_similarity_of_a_single_point_has_no_scale() -> None:
-    assert similarities(np.ones((3, 3)), np.zeros((2, 3, 3)))[0].tolist() == [0.0, 0.0]
+    assert fit_similarities(np.ones((3, 3)), np.zeros((2, 3, 3)))[0].tolist() == [0.0, 0.0]
 
 
 def test_quick_yaw_tells_frontal_from_turned() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
-from polydub.model import FaceTrack
+from polydub.model import FaceTrack, umeyama
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -145,21 +145,8 @@ class Similarities:
 
 
 def fit_similarities(source: Floats, targets: Floats) -> Similarities:
-    """Least-squares similarities from ``source`` ``[m, 3]`` to each of ``targets`` ``[n, m, 3]``.
-
-    Umeyama 1991, all frames at once.
-    """
-    middle = source.mean(axis=0)
-    middles = targets.mean(axis=1)
-    a = source - middle
-    b = targets - middles[:, None]
-    u, s, vt = np.linalg.svd(np.einsum("nmi,mj->nij", b, a))
-    sign = np.ones_like(s)
-    sign[:, 2] = np.where(np.linalg.det(u @ vt) < 0, -1.0, 1.0)
-    rotation = (u * sign[:, None]) @ vt
-    scale = (s * sign).sum(axis=1) / (a**2).sum()
-    translation = middles - scale[:, None] * (rotation @ middle)
-    return Similarities(scale, rotation, translation)
+    """The similarities from ``source`` ``[m, 3]`` to each of ``targets`` ``[n, m, 3]``."""
+    return Similarities(*umeyama.fit_similarities(source, targets))
 
 
 def fill_gaps(landmarks: npt.NDArray[np.float32]) -> tuple[Floats, npt.NDArray[np.bool_]]:
