@@ -43,12 +43,25 @@ from polydub.media.loudness import integrated_loudness, true_peak_db
 from polydub.model import Span, Turn, Waveform, merge
 from polydub.pipeline.evaluating_voice import prosody
 
-VERSION = "4"
+VERSION = "5"
 """Part of the key of kept figures: raise it when anything here measures otherwise."""
 
 SPEECH_RATE = 16_000
 PADDING = Fraction(1, 2)
 SHORTEST = Fraction(5, 100)
+
+HEARINGS = (
+    (0.0, 0.0, 1.0),
+    (0.13, 0.2, 0.8),
+    (0.3, 0.1, 1.2),
+    (0.05, 0.33, 0.65),
+    (0.22, 0.05, 0.9),
+)
+"""How a take is heard: seconds of silence before and after it, and a gain.
+
+A recogniser's answer to a short take hangs on such things: one Mandarin line was 11, 11, 11, 67, 67
+and 89 % wrong. The mean of several answers says the same as one, with less chance in it.
+"""
 
 
 @dataclass
@@ -85,10 +98,16 @@ class Ears:
         whole = Span(Fraction(0), sound.duration)
         return tuple(part for span in found if (part := _moved(span, -PADDING) & whole))
 
-    def text(self, sound: Waveform, language: str) -> str:
-        """What a recogniser hears."""
-        heard = self._recognizer.recognize(resample(sound, SPEECH_RATE), language=language)
-        return "".join((" " if w.spaced else "") + w.text for w in heard.words).strip()
+    def texts(self, sound: Waveform, language: str) -> list[str]:
+        """What a recogniser hears, one text for each of :data:`HEARINGS`."""
+        samples = resample(sound, SPEECH_RATE).samples
+        found: list[str] = []
+        for before, after, gain in HEARINGS:
+            around = (round(before * SPEECH_RATE), round(after * SPEECH_RATE))
+            heard = Waveform(np.pad(samples * np.float32(gain), around), SPEECH_RATE)
+            words = self._recognizer.recognize(heard, language=language).words
+            found.append("".join((" " if w.spaced else "") + w.text for w in words).strip())
+        return found
 
     def phone_error(self, text: str, heard: str, language: str) -> float:
         """Errors in phones of what was ``heard``, both read by the voice engine's own rules."""
@@ -209,13 +228,19 @@ def _measure_line(dub: Dub, line: DubbedLine, ears: Ears, original: Original) ->
     turn = own_turn(line.span, dub.truth.turns)
     source = source_speech(line.id, dub.spans, turn, original.speech)
     spoken = tuple(_moved(span, line.placed.start) for span in ears.speech(take))
-    heard = ears.text(take, dub.target)
+    heard = sorted(
+        ears.texts(take, dub.target), key=lambda text: error_rate(line.text, text, dub.target)
+    )
     tail = tail_level(take.samples, RATE)
+    errors: dict[str, list[float | None]] = {
+        "error": [error_rate(line.text, text, dub.target) for text in heard],
+        "phone_error": [ears.phone_error(line.text, text, dub.target) for text in heard],
+        "syllable_error": [syllable_error_rate(line.text, text, dub.target) for text in heard],
+    }
+    clipped = [is_clipped(line.text, text, dub.target, tail) for text in heard]
     values: dict[str, Any] = {
-        "error": error_rate(line.text, heard, dub.target),
-        "phone_error": ears.phone_error(line.text, heard, dub.target),
-        "syllable_error": syllable_error_rate(line.text, heard, dub.target),
-        "clipped": float(is_clipped(line.text, heard, dub.target, tail)),
+        **{name: mean_of(found) for name, found in errors.items()},
+        "clipped": float(2 * sum(clipped) > len(clipped)),
         "tail_db": tail if np.isfinite(tail) else None,
         "speed": line.speed,
         "overlap": speech_overlap(spoken, source),
@@ -233,11 +258,17 @@ def _measure_line(dub: Dub, line: DubbedLine, ears: Ears, original: Original) ->
         "start": float(line.span.start),
         "speaker": turn.voice if turn else None,
         "text": line.text,
-        "heard": heard,
+        "heard": heard[len(heard) // 2],
         "dub": _plain(spoken),
         "source": _plain(source),
         "values": {name: value for name, value in values.items() if value is not None},
     }
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """The mean of what is known; ``None`` without any."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def own_turn(span: Span, turns: Sequence[Turn]) -> Turn | None:

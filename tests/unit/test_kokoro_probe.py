@@ -14,7 +14,7 @@ from polydub.engines.speak.kokoro_decoder import Decoder
 from polydub.engines.speak.kokoro_graph import TIMBRE_MOVES, expose_timbres, timbre_group
 from polydub.engines.speak.kokoro_probe import KokoroProbe
 from polydub.engines.speak.kokoro_voices import TIMBRE
-from polydub.engines.speak.shaped_style import GROUPS, SIZE
+from polydub.engines.speak.shaped_style import GROUPS, SIZE, ShapedStyle, shaped_name
 from polydub.errors import EngineError
 from polydub.model import Waveform
 from polydub.stages.shape import ShapeableSynthesizer, SlopingEmbedder
@@ -63,15 +63,16 @@ def test_the_probe_says_what_the_voice_says(
     spoken = kokoro.speak(SpeechRequest("Well, yes.", "en", style)).audio.samples
     part = made[len(made) // 3 : 2 * len(made) // 3]
     found = np.correlate(spoken, part, "valid")
-    norm = np.convolve(spoken**2, np.ones(len(part)), "valid") * np.sum(part**2)
-    assert float((found / np.sqrt(norm)).max()) > 0.6  # it is normed over the stretch
-    assert np.abs(made).max() == pytest.approx(np.abs(spoken).max(), rel=0.3)
+    energy = np.convolve(spoken**2, np.ones(len(part)), "valid")
+    alike = found / np.sqrt(energy * np.sum(part**2))
+    assert float(alike.max()) > 0.6  # it is normed over the stretch
+    assert np.sum(part**2) == pytest.approx(energy[alike.argmax()], rel=0.4)
 
 
 def test_the_same_move_everywhere_moves_the_timbre(kokoro: KokoroSynthesizer) -> None:
     """In every part of the graph, to the bit."""
     shift = 0.5 * np.random.default_rng(1).normal(size=SIZE).astype(np.float32)
-    name = kokoro.shaped("am_liam", shift=np.tile(shift, GROUPS))
+    name = shaped_name(ShapedStyle("am_liam", moves=np.tile(shift, (GROUPS, 1))))
     inputs = kokoro._inputs("wˈɛl, jˈɛs.", name, "en", 1.0)
     moves = inputs.pop(TIMBRE_MOVES)
     plain = {**inputs, "style": inputs["style"].copy(), TIMBRE_MOVES: np.zeros_like(moves)}
@@ -89,8 +90,9 @@ def test_the_same_move_everywhere_moves_the_timbre(kokoro: KokoroSynthesizer) ->
         ("/decoder/decoder/decode.1/norm2/fc/Gemm", 1),
         ("decode.2/norm1", 2),
         ("generator/noise_res.0/adain1.2", 3),
-        ("generator/resblocks.2/adain1.2", 3),
-        ("/decoder/decoder/generator/resblocks.5/adain2.0/fc/Gemm_MatMul_quant", 4),
+        ("generator/resblocks.2/adain1.2", 6),
+        ("generator/noise_res.1/adain1.2", 7),
+        ("/decoder/decoder/generator/resblocks.5/adain2.0/fc/Gemm_MatMul_quant", 10),
     ],
 )
 def test_the_parts_of_the_decoder(layer: str, group: int) -> None:
@@ -128,7 +130,7 @@ def test_a_slope_is_for_one_saying(probe: KokoroProbe) -> None:
 
 
 def test_a_shaped_style_is_spoken(kokoro: KokoroSynthesizer) -> None:
-    shift = np.full(GROUPS * SIZE, 0.3, np.float32)
+    shift = np.full(KokoroProbe.size, 0.3, np.float32)
     name = kokoro.shaped("am_liam", pitch=1.2, shift=shift)
     plain, moved = (
         kokoro.speak(SpeechRequest("Well, yes.", "en", style)).audio.samples
@@ -175,7 +177,7 @@ def test_a_graph_of_floats_is_given_timbres_as_well() -> None:
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     moves = np.zeros((GROUPS, SIZE), np.float32)
-    moves[4] = 1.0
+    moves[timbre_group(layers[1])] = 1.0
     style = np.zeros((1, SIZE), np.float32)
     first, last = session.run(None, {"style": style, TIMBRE_MOVES: moves})
     assert first.item() == 0.0 and last.item() == pytest.approx(SIZE / 2)

@@ -52,7 +52,7 @@ from polydub.stages.shape import (
 )
 from polydub.stages.speak import Phrase, Voicing, speak_phrases
 
-CASTING = 14
+CASTING = 15
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
 
 

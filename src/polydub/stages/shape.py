@@ -84,9 +84,9 @@ class ShapeOptions:
     """
 
     steps: int = 14
-    length: float = 2.1
+    length: float = 4.0
     inertia: float = 0.5
-    reach: float = 20.0
+    reach: float = 60.0
     other_weight: float = 0.5
     enough: float = 0.75
 

@@ -44,9 +44,9 @@ from polydub.engines.speak.kokoro_voices import TIMBRE, StyleBank, description, 
 from polydub.engines.speak.shaped_style import (
     ShapedStyle,
     Shift,
+    moves_of,
     read_style,
     shaped_name,
-    timbre_moves,
 )
 from polydub.engines.weights import WEIGHTS, find
 from polydub.errors import EngineError
@@ -235,7 +235,7 @@ class KokoroSynthesizer:
         ``shift`` is what a :meth:`probe` of that voice was said with.
         """
         own = read_style(voice)
-        moved = own.shift if shift is None else own.shift + shift
+        moved = own.moves if shift is None else own.moves + moves_of(shift)
         return shaped_name(ShapedStyle(own.voice, own.pitch * pitch, moved))
 
     def probe(self, request: SpeechRequest, *, stretch: float = 2.1) -> KokoroProbe:
@@ -306,7 +306,7 @@ class KokoroSynthesizer:
             "style": vector,
             "speed": np.array([speed], np.float32),
             kokoro_graph.PITCH: np.array([pitch * shaped.pitch], np.float32),
-            kokoro_graph.TIMBRE_MOVES: timbre_moves(shaped.shift, self._voices.spread),
+            kokoro_graph.TIMBRE_MOVES: shaped.moves * self._voices.spread,
         }
 
 

@@ -62,15 +62,24 @@ class Decoder:
         self._snake = _snake(torch)
 
     def __call__(self, timbre: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Samples ``[n]`` for ``timbre`` ``[5, 128]`` and the four :data:`INPUTS`."""
+        """Samples ``[n]`` for ``timbre`` ``[11, 128]`` and the four :data:`INPUTS`."""
+        return self.voiced(self.articulated(timbre, inputs), timbre, inputs)
+
+    def articulated(self, timbre: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
+        """What the parts before the generator make: what is said, not yet in whose voice."""
         torch = self._torch
-        harmonics, text, pitch, energy = inputs
+        _, text, pitch, energy = inputs
         curves = [self._conv("F0_conv", pitch[:, None]), self._conv("N_conv", energy[:, None])]
         made = self._block("encode", torch.cat([text, *curves], 1), timbre)
         kept = self._conv("asr_res/asr_res.0", text)
         for index in range(4):
             joined = torch.cat([made, kept, *curves], 1)
             made = self._block(f"decode.{index}", joined, timbre)
+        return made
+
+    def voiced(self, made: Tensor, timbre: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Samples ``[n]`` of what was :meth:`articulated`."""
+        harmonics = inputs[0]
         return self._sound(self._generated(made, harmonics, timbre))
 
     def _generated(self, made: Tensor, harmonics: Tensor, timbre: Tensor) -> Tensor:

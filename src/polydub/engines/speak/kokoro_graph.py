@@ -3,9 +3,9 @@
 The model predicts how many 25 ms frames each token lasts and then hides it. The prepared copy has
 the extra outputs ``durations`` ``[1, n_tokens]`` (frames, float) and ``f0`` (Hz, a point per
 :data:`F0_STEP` samples, below about 20 where unvoiced), and the extra inputs ``pitch``: a factor on
-that curve, ``[1]`` or one per point, and ``timbre_moves`` ``[5, 128]``: what is added to the timbre
-half of the style in each part of the decoder. All are found by structure, so other exports of
-Kokoro work too.
+that curve, ``[1]`` or one per point, and ``timbre_moves`` ``[11, 128]``: what is added to the
+timbre half of the style in each part of the decoder. All are found by structure, so other exports
+of Kokoro work too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NATURAL = "f0"
 TIMBRE_MOVES = "timbre_moves"
 F0_STEP = 300
 """Samples per point of the F0 curve: half a frame of the duration predictor."""
-_REVISION = 3  # raise when the preparation changes: the prepared copy is cached under it
+_REVISION = 4  # raise when the preparation changes: the prepared copy is cached under it
 
 
 _PARTS = tuple(
@@ -35,8 +35,8 @@ _PARTS = tuple(
         r"encode",
         r"decode\.[01]",
         r"decode\.[23]",
-        r"(?:noise_res\.0|resblocks\.[012])",
-        r"(?:noise_res\.1|resblocks\.[345])",
+        *(r"noise_res\.0", r"resblocks\.0", r"resblocks\.1", r"resblocks\.2"),
+        *(r"noise_res\.1", r"resblocks\.3", r"resblocks\.4", r"resblocks\.5"),
     )
 )
 """The layers of the decoder that share a timbre, from the text to the sound."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from polydub.engines.speak.kokoro_decoder import Decoder
 from polydub.engines.speak.kokoro_phones import FRAME, RATE
-from polydub.engines.speak.shaped_style import GROUPS, MIXING, SIZE, Shift
+from polydub.engines.speak.shaped_style import MIXING, SIZE, VOICED, Shift
 from polydub.model import Samples, Waveform
 
 _PER_FRAME = (120, 1, 2, 2)  # values of each decoder input per 25 ms
@@ -26,7 +26,7 @@ class KokoroProbe:
     found on one text only fits that text, and the cost is that of a stretch.
     """
 
-    size = GROUPS * SIZE
+    size = VOICED * SIZE
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class KokoroProbe:
         *,
         stretch: float = 2.1,
     ) -> None:
-        """``timbre`` ``[5, 128]`` is where the shift starts, ``spread`` ``[128]`` its unit.
+        """``timbre`` ``[11, 128]`` is where the shift starts, ``spread`` ``[128]`` its unit.
 
         ``inputs`` are the decoder's for the whole sentence, ``stretch`` is in seconds.
         """
@@ -55,20 +55,32 @@ class KokoroProbe:
         self._timbre = torch.from_numpy(np.array(timbre, np.float32))
         self._spread = torch.from_numpy(np.array(spread, np.float32))
         self._mixing = torch.from_numpy(MIXING)
+        self._articulated: dict[int, Any] = {}
         self._next = 0
         self._said: tuple[Any, Any] | None = None
 
     def say(self, shift: Shift) -> Waveform:
-        """The next stretch at 24 kHz with the timbres moved by ``shift`` ``[5 * 128]``."""
+        """The next stretch at 24 kHz with the timbres moved by ``shift`` ``[8 * 128]``."""
         moved = self._torch.from_numpy(np.array(shift, np.float32)).requires_grad_()
-        timbre = self._timbre + self._mixing @ moved.reshape(GROUPS, SIZE) * self._spread
-        sound = self._decoder(timbre, self._stretches[self._next])
+        moves = self._mixing @ moved.reshape(VOICED, SIZE) * self._spread
+        kept, voiced = self._timbre[:-VOICED], self._timbre[-VOICED:]
+        timbre = self._torch.cat([kept, voiced + moves])
+        stretch = self._stretches[self._next]
+        sound = self._decoder.voiced(self._unvoiced(self._next), timbre, stretch)
         self._next = (self._next + 1) % len(self._stretches)
         self._said = (moved, sound)
         return Waveform(np.array(sound.detach().numpy(), np.float32), RATE)
 
+    def _unvoiced(self, index: int) -> Any:
+        """The stretch as it is before a shift counts: made once."""
+        if index not in self._articulated:
+            with self._torch.no_grad():
+                made = self._decoder.articulated(self._timbre, self._stretches[index])
+            self._articulated[index] = made
+        return self._articulated[index]
+
     def slope(self, weights: Samples) -> Shift:
-        """Derivative ``[5 * 128]`` of ``weights @ samples`` by the shift that was said last.
+        """Derivative ``[8 * 128]`` of ``weights @ samples`` by the shift that was said last.
 
         It can be asked for once per saying: the way back is thrown away with it.
         """
