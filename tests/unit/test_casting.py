@@ -46,7 +46,7 @@ from polydub.stages.cast import VoiceProfile
 from polydub.stages.shape import Shift
 
 SIZE = 4
-SPREAD = 0.5
+SPREAD = 0.2625
 """What one unit of a shift changes in a timbre."""
 
 RATE = 16_000
@@ -106,7 +106,7 @@ class Shapeable(Plain):
     def shaped(self, voice: str, *, pitch: float = 1.0, shift: Shift | None = None) -> str:
         if shift is None:
             return voice
-        return voice.partition(":")[0] + ":" + ",".join(f"{x:.3f}" for x in shift)
+        return voice.partition(":")[0] + ":" + ",".join(f"{x:.4f}" for x in shift)
 
     def probe(self, request: SpeechRequest) -> Probe:
         if self.broken:
