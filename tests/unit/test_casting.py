@@ -46,7 +46,7 @@ from polydub.stages.cast import VoiceProfile
 from polydub.stages.shape import Shift
 
 SIZE = 4
-SPREAD = 0.2625
+SPREAD = 0.3
 """What one unit of a shift changes in a timbre."""
 
 RATE = 16_000

@@ -84,11 +84,11 @@ class ShapeOptions:
     """
 
     steps: int = 14
-    length: float = 4.0
+    length: float = 3.5
     inertia: float = 0.5
     reach: float = 60.0
     other_weight: float = 0.5
-    enough: float = 0.75
+    enough: float = 0.65
 
 
 SURE_AFTER = 2.0
