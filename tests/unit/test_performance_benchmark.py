@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polydub.model import Span, Turn, Waveform
+from polydub.model import Span, Transcript, Turn, Waveform, Word
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 NAMES = ("table", "dubs", "naive", "lines")
@@ -60,6 +60,37 @@ def test_the_turn_of_a_line_holds_half_of_it(bench: dict[str, ModuleType]) -> No
     own = bench["lines"].own_turn
     assert own(Span.of("1.5", 4), turns).voice == "ben"
     assert own(Span.of("3.5", 6), turns) is None
+
+
+def test_a_take_is_heard_several_times(bench: dict[str, ModuleType]) -> None:
+    """With other silence around it and at another level: no two hearings are of the same sound."""
+    lines = bench["lines"]
+    given: list[Waveform] = []
+
+    class Recogniser:
+        def recognize(self, sound: Waveform, *, language: str) -> Transcript:
+            given.append(sound)
+            words = ("one", "two", "three")[: len(given)]
+            said = [Word(word, Span.of(i, i + 1)) for i, word in enumerate(words)]
+            return Transcript(language, 1.0, tuple(said))
+
+    ears = lines.Ears.__new__(lines.Ears)
+    ears._recognizer = Recogniser()
+    take = Waveform(np.full(16_000, 0.5, np.float32), 16_000)
+    heard = ears.texts(take, "en")
+    assert heard[:3] == ["one", "one two", "one two three"]
+    assert len(heard) == len(given) == len(lines.HEARINGS)
+    for sound, (before, after, gain) in zip(given, lines.HEARINGS, strict=True):
+        assert len(sound.samples) == 16_000 + round(16_000 * before) + round(16_000 * after)
+        spoken = np.flatnonzero(sound.samples)
+        assert spoken[0] == round(16_000 * before) and len(spoken) == 16_000
+        assert sound.samples[spoken] == pytest.approx(0.5 * gain)
+    assert len({(len(x.samples), float(x.samples.max())) for x in given}) == len(given)
+
+
+def test_the_mean_is_of_what_is_known(bench: dict[str, ModuleType]) -> None:
+    assert bench["lines"].mean_of([0.25, None, 0.75]) == 0.5
+    assert bench["lines"].mean_of([None, None]) is None
 
 
 @pytest.mark.parametrize("factor", [0.3, 0.7, 1.0, 1.9, 3.5])
