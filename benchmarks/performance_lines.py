@@ -40,7 +40,7 @@ from polydub.evaluate.truth import FilmTruth
 from polydub.evaluate.voice_encoder import Ge2eEncoder
 from polydub.media.audio import resample
 from polydub.media.loudness import integrated_loudness, true_peak_db
-from polydub.model import Span, Turn, Waveform, merge
+from polydub.model import Span, Turn, Waveform, merge, text_of
 from polydub.pipeline.evaluating_voice import prosody
 
 VERSION = "5"
@@ -105,8 +105,7 @@ class Ears:
         for before, after, gain in HEARINGS:
             around = (round(before * SPEECH_RATE), round(after * SPEECH_RATE))
             heard = Waveform(np.pad(samples * np.float32(gain), around), SPEECH_RATE)
-            words = self._recognizer.recognize(heard, language=language).words
-            found.append("".join((" " if w.spaced else "") + w.text for w in words).strip())
+            found.append(text_of(self._recognizer.recognize(heard, language=language).words))
         return found
 
     def phone_error(self, text: str, heard: str, language: str) -> float:
@@ -228,12 +227,11 @@ def _measure_line(dub: Dub, line: DubbedLine, ears: Ears, original: Original) ->
     turn = own_turn(line.span, dub.truth.turns)
     source = source_speech(line.id, dub.spans, turn, original.speech)
     spoken = tuple(_moved(span, line.placed.start) for span in ears.speech(take))
-    heard = sorted(
-        ears.texts(take, dub.target), key=lambda text: error_rate(line.text, text, dub.target)
-    )
+    heard = ears.texts(take, dub.target)
+    wrong = [error_rate(line.text, text, dub.target) for text in heard]
     tail = tail_level(take.samples, RATE)
     errors: dict[str, list[float | None]] = {
-        "error": [error_rate(line.text, text, dub.target) for text in heard],
+        "error": [*wrong],
         "phone_error": [ears.phone_error(line.text, text, dub.target) for text in heard],
         "syllable_error": [syllable_error_rate(line.text, text, dub.target) for text in heard],
     }
@@ -258,7 +256,7 @@ def _measure_line(dub: Dub, line: DubbedLine, ears: Ears, original: Original) ->
         "start": float(line.span.start),
         "speaker": turn.voice if turn else None,
         "text": line.text,
-        "heard": heard[len(heard) // 2],
+        "heard": heard[int(np.argsort(wrong, kind="stable")[len(wrong) // 2])],
         "dub": _plain(spoken),
         "source": _plain(source),
         "values": {name: value for name, value in values.items() if value is not None},

@@ -46,7 +46,7 @@ from polydub.engines.separate.deepfilternet import DeepFilterNet
 from polydub.evaluate.scores import error_rate
 from polydub.media.audio import extract_audio, open_waveform, resample
 from polydub.media.probe import probe
-from polydub.model import Span, Transcript, Turn, Waveform
+from polydub.model import Span, Turn, Waveform, text_of
 from polydub.stages.diarize import diarize
 from polydub.stages.separate import LevelMeter, StemJudgement, judge
 from polydub.stages.transcribe import transcribe
@@ -157,10 +157,6 @@ def activity(truth: Sequence[Turn], speech: Sequence[Span], seconds: float) -> t
     return 100.0 * missed / total, 100.0 * extra / total
 
 
-def text_of(transcript: Transcript) -> str:
-    return "".join((" " if word.spaced else "") + word.text for word in transcript.words).strip()
-
-
 def measure(engines: Engines, row: Row, sound: Waveform, note: dict[str, Any]) -> None:
     values, seconds = row.values, float(sound.duration)
     audio = resample(sound.mono(), 16000)
@@ -176,9 +172,9 @@ def measure(engines: Engines, row: Row, sound: Waveform, note: dict[str, Any]) -
         seconds,
         lambda: transcribe(engines.recognizer, audio, speech, language=language),
     )
-    values["err"] = 100.0 * error_rate(note["text"], text_of(given.transcript), language)
+    values["err"] = 100.0 * error_rate(note["text"], text_of(given.transcript.words), language)
     free = transcribe(engines.recognizer, audio, speech).transcript
-    values["err?"] = 100.0 * error_rate(note["text"], text_of(free), language)
+    values["err?"] = 100.0 * error_rate(note["text"], text_of(free.words), language)
     values["lang"] = f"{free.language} {free.language_probability:.2f}"
     speech = find_speech(engines.vad.detect(audio), audio, words=given.transcript.words)
     values["miss+"], values["fa+"] = activity(truth, speech, seconds)

@@ -27,6 +27,7 @@ from polydub.model.speech import (
     VoiceChoice,
     Voiceprint,
     Word,
+    text_of,
 )
 from polydub.model.time import (
     MILLISECOND,
@@ -77,6 +78,7 @@ __all__ = [
     "Waveform",
     "Word",
     "merge",
+    "text_of",
     "timecode",
     "to_milliseconds",
     "to_seconds",

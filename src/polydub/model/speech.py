@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal
@@ -27,6 +28,11 @@ class Word:
     span: Span
     probability: float = 1.0
     spaced: bool = True
+
+
+def text_of(words: Iterable[Word]) -> str:
+    """The ``words`` as they are written, one after the other."""
+    return "".join((" " if word.spaced else "") + word.text for word in words).strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from polydub.engines.protocols import VoicePiece, VoiceReference
 from polydub.media.audio import open_waveform, resample
-from polydub.model import Samples, Script, Span, Waveform, Word, to_seconds
+from polydub.model import Samples, Script, Span, Waveform, Word, text_of, to_seconds
 from polydub.pipeline.analysis import Sound
 
 CLONE_RATE = 24_000
@@ -72,8 +72,7 @@ def short_parts(span: Span, words: Sequence[Word]) -> list[Span]:
 
 def said_in(span: Span, words: Sequence[Word]) -> str:
     """The ``words`` whose middle lies in ``span``, as they are written."""
-    inside = [word for word in words if word.span.middle in span]
-    return "".join(f" {w.text}" if w.spaced else w.text for w in inside).strip()
+    return text_of(word for word in words if word.span.middle in span)
 
 
 def reference_key(reference: VoiceReference) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from polydub.errors import EngineError
 from polydub.evaluate.scores import error_rate, phone_error_rate, syllable_error_rate
 from polydub.media.audio import resample
-from polydub.model import Transcript, Voiceprint, Waveform
+from polydub.model import Transcript, Voiceprint, Waveform, text_of
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION
 from polydub.pipeline.run import Run
 from polydub.project.artifacts import save
@@ -70,9 +70,8 @@ def listen_to(run: Run, key: str, audio: Waveform, language: str) -> Heard:
     def make(work: Path) -> None:
         sound = resample(audio, SPEECH_RATE)
         transcript: Transcript = run.engines.get("recognize").recognize(sound, language=language)
-        words = "".join((" " if w.spaced else "") + w.text for w in transcript.words).strip()
         print_ = run.engines.get("voiceprint").embed(sound)
-        save(work / "heard.json", {"text": words, "print": print_.tolist()})
+        save(work / "heard.json", {"text": text_of(transcript.words), "print": print_.tolist()})
 
     folder, _ = run.ensure("heard", VERSION, key, identities, language, make=make)
     heard = json.loads((folder / "heard.json").read_text(encoding="utf-8"))

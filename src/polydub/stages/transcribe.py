@@ -11,7 +11,7 @@ from langcodes.tag_parser import LanguageTagError
 
 from polydub.engines.protocols import Recognizer
 from polydub.errors import InputError
-from polydub.model import Decision, Span, Transcript, Waveform, Word, merge, without
+from polydub.model import Decision, Span, Transcript, Waveform, Word, merge, text_of, without
 from polydub.stages.voice_activity import missed_share
 
 SHORTEST = Fraction(1, 50)
@@ -177,8 +177,7 @@ def drop_invented(
 
 
 def _dropped(run: Sequence[Word]) -> Decision:
-    text = "".join((" " if word.spaced else "") + word.text for word in run).strip()
-    reason = f"words dropped, recognised where nobody speaks: “{text}”"
+    reason = f"words dropped, recognised where nobody speaks: “{text_of(run)}”"
     return Decision("transcribe", "film", "warning", reason, run[0].span | run[-1].span)
 
 

@@ -61,12 +61,11 @@ class Decoder:
         self._plain = {name: torch.from_numpy(value) for name, value in plain.items()}
         self._snake = _snake(torch)
 
-    def __call__(self, timbre: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Samples ``[n]`` for ``timbre`` ``[11, 128]`` and the four :data:`INPUTS`."""
-        return self.voiced(self.articulated(timbre, inputs), timbre, inputs)
-
     def articulated(self, timbre: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
-        """What the parts before the generator make: what is said, not yet in whose voice."""
+        """What the parts before the generator make: what is said, not yet in whose voice.
+
+        ``timbre`` is ``[11, 128]``; ``inputs`` are the four :data:`INPUTS`.
+        """
         torch = self._torch
         _, text, pitch, energy = inputs
         curves = [self._conv("F0_conv", pitch[:, None]), self._conv("N_conv", energy[:, None])]

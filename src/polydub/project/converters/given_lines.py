@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from polydub.model import Line, Script, Span, Speaker, Translation, Turn, Word
+from polydub.model import Line, Script, Span, Speaker, Translation, Turn, Word, text_of
 from polydub.model.language import is_spaced
 
 NARRATOR = "NARRATOR"
@@ -172,8 +172,8 @@ def with_words(script: Script, words: Sequence[Word]) -> Script:
 def _worded(line: Line, words: Sequence[Word]) -> Line:
     if not words:
         return line
-    heard = "".join((" " if word.spaced else "") + word.text for word in words).strip()
-    return replace(line, words=tuple(words), text=line.text if line.text.strip() else heard)
+    text = line.text if line.text.strip() else text_of(words)
+    return replace(line, words=tuple(words), text=text)
 
 
 def shared_text(text: str, shares: Sequence[Fraction], language: str) -> list[str]:
