@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from polydub.stages.best_take import TakeOptions, best_take, take_cost, wants_another
+from polydub.stages.best_take import (
+    AS_USUAL,
+    Attempt,
+    TakeOptions,
+    attempts,
+    best_take,
+    take_cost,
+    wants_another,
+)
 
 
 def heard(error: float, **others: float) -> dict[str, float]:
@@ -98,3 +106,28 @@ def test_a_demand_is_tried_for_and_wins() -> None:
     assert best_take([clear, demanded], options) == 1
     assert best_take([clear, clear], options) == 0
     assert wants_another([clear, demanded], options) == wants_another([clear, demanded])
+
+
+def test_a_shaped_voice_gives_up_some_of_its_shape_before_its_melody() -> None:
+    found = list(attempts(manners=(0.6, 0.0), shaped=True, converted=False))
+    assert found[0] == AS_USUAL
+    shapes = [attempt.shape for attempt in found if attempt.manner == 1.0 and not attempt.faster]
+    assert shapes == sorted(shapes, reverse=True) and shapes[-1] > 0.5
+    less = [attempt for attempt in found if attempt.manner < 1.0]
+    assert found.index(less[0]) == len(shapes)
+    assert [attempt.manner for attempt in less] == [0.6, 0.0]
+    assert all(0.5 < attempt.shape < 1.0 for attempt in less)
+
+
+def test_another_voice_gives_up_its_melody_and_then_its_conversion() -> None:
+    found = list(attempts(manners=(0.6, 0.0), shaped=False, converted=True))
+    assert found[:3] == [AS_USUAL, Attempt(manner=0.6), Attempt(manner=0.0)]
+    assert [attempt.converted for attempt in found].count(False) == 1
+    assert all(attempt.shape == 1.0 for attempt in found)
+
+
+@pytest.mark.parametrize("shaped", [True, False])
+@pytest.mark.parametrize("manners", [(), (0.0,), (0.6, 0.3, 0.0)])
+def test_no_line_is_said_the_same_way_twice(shaped: bool, manners: tuple[float, ...]) -> None:
+    found = list(attempts(manners=manners, shaped=shaped, converted=True))
+    assert len(found) >= 8 and len(set(found)) == len(found)

@@ -108,6 +108,9 @@ class Shapeable(Plain):
             return voice
         return voice.partition(":")[0] + ":" + ",".join(f"{x:.4f}" for x in shift)
 
+    def less_shaped(self, style: str, share: float) -> str:
+        return style
+
     def probe(self, request: SpeechRequest) -> Probe:
         if self.broken:
             raise EngineError("no torch")

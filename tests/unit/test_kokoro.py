@@ -86,6 +86,15 @@ def test_silence_is_one_pause() -> None:
     assert spoken.phones[-1][2] == 6 * FRAME
 
 
+def test_a_click_beyond_the_speech_is_trimmed_with_the_silence() -> None:
+    """Kokoro makes one at the end of hurried sentences; a short word after a pause is none."""
+    for length, kept in ((1, False), (4, True)):
+        samples = np.concatenate([tone(10), tone(20, loud=False), tone(length)])
+        spoken = timed("a.b", [2, 8, 20, length, 2], samples)
+        assert (len(spoken.samples) > 15 * FRAME) is kept
+        assert spoken.phones[-1][2] == len(spoken.samples)
+
+
 def test_pieces_are_joined_by_a_pause() -> None:
     piece = Spoken(np.ones(100, np.float32), (("a", 0, 100),))
     spoken = joined([piece, piece], 50)

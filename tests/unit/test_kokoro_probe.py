@@ -13,8 +13,15 @@ from polydub.engines.speak.kokoro import KokoroSynthesizer
 from polydub.engines.speak.kokoro_decoder import Decoder
 from polydub.engines.speak.kokoro_graph import TIMBRE_MOVES, expose_timbres, timbre_group
 from polydub.engines.speak.kokoro_probe import KokoroProbe
-from polydub.engines.speak.kokoro_voices import TIMBRE
-from polydub.engines.speak.shaped_style import GROUPS, SIZE, ShapedStyle, shaped_name
+from polydub.engines.speak.kokoro_voices import TIMBRE, StyleBank
+from polydub.engines.speak.shaped_style import (
+    GROUPS,
+    SIZE,
+    VOICED,
+    ShapedStyle,
+    read_style,
+    shaped_name,
+)
 from polydub.errors import EngineError
 from polydub.model import Waveform
 from polydub.stages.shape import ShapeableSynthesizer, SlopingEmbedder
@@ -142,8 +149,24 @@ def test_a_shaped_style_is_spoken(kokoro: KokoroSynthesizer) -> None:
     assert not np.allclose(plain[:n], moved[:n], atol=0.01)
     assert kokoro.shaped(name, pitch=1.0) == name
     assert kokoro.shaped(name, shift=-shift).startswith("am_liam:pitch=1.2")
+    half = read_style(kokoro.less_shaped(name, 0.5))
+    assert (half.voice, half.pitch) == ("am_liam", 1.2)
+    np.testing.assert_allclose(half.moves, read_style(name).moves / 2, atol=0.0101)
+    assert kokoro.less_shaped(name, 0.0) == kokoro.shaped("am_liam", pitch=1.2)
+    assert kokoro.less_shaped("am_liam", 0.5) == "am_liam"
     with pytest.raises(EngineError, match="no voice"):
         kokoro.speak(SpeechRequest("Well.", "en", "nobody:pitch=1.2"))
+
+
+def test_a_foreign_voice_articulates_as_a_native_one(kokoro: KokoroSynthesizer) -> None:
+    """Its generator keeps what it had; in a language where that brings nothing all parts do."""
+    native = StyleBank().style("ff_siwis", "ff_siwis", 3)[0, TIMBRE]
+    inputs = kokoro._inputs("abc", "am_adam", "fr", 1.0)
+    parts = inputs["style"][0, TIMBRE] + inputs[TIMBRE_MOVES]
+    np.testing.assert_allclose(parts[:-VOICED], np.tile(native, (GROUPS - VOICED, 1)), atol=1e-6)
+    assert not inputs[TIMBRE_MOVES][-VOICED:].any()
+    for voice, language in (("am_adam", "es"), ("ff_siwis", "fr"), ("am_adam", "en")):
+        assert not kokoro._inputs("abc", voice, language, 1.0)[TIMBRE_MOVES].any()
 
 
 def test_another_graph_is_refused(tmp_path: Path) -> None:

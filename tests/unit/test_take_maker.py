@@ -15,6 +15,7 @@ from polydub.engines.fakes import FakeSynthesizer, register_fakes
 from polydub.engines.protocols import Delivery, Foreseen, Speech, SpeechRequest
 from polydub.model import Line, Script, Span, Speaker, Translation, VoiceChoice, Waveform, Word
 from polydub.model.cues import CUE_STEP_S, PitchTrack
+from polydub.pipeline import takes
 from polydub.pipeline.casting import Profiles
 from polydub.pipeline.options import DubOptions
 from polydub.pipeline.run import Engines, Run
@@ -22,8 +23,10 @@ from polydub.pipeline.takes import Length, TakeMaker
 from polydub.pipeline.translating import origin_of
 from polydub.pipeline.wording import choose_texts
 from polydub.project.folder import Project
+from polydub.stages.best_take import AS_USUAL, Attempt
 from polydub.stages.cues import Usual, take_cues
 from polydub.stages.fit import Fit, FitOptions, find_slots, fit_lines
+from polydub.stages.shape import Shift, VoiceProbe
 
 LINE = Line(
     "L1",
@@ -119,6 +122,27 @@ def test_a_slow_rate_is_searched_for_as_well(foretold: TakeMaker) -> None:
     assert Foreteller().seconds(asked) == pytest.approx(1.15 - 0.06, rel=0.015)  # less the slack
 
 
+class Stumbler(FakeSynthesizer):
+    """Gets shorter with the rate, and by a third at once from 1.25 on, as many phones do."""
+
+    rates: ClassVar[list[float]] = []
+
+    def seconds(self, request: SpeechRequest) -> float:
+        return 0.54 / request.speed * (0.67 if request.speed >= 1.25 else 1.0)
+
+    def speak(self, request: SpeechRequest) -> Speech:
+        self.rates.append(request.speed)
+        return super().speak(request)
+
+
+@pytest.mark.parametrize("room", ["0.52", "0.51", "0.50", "0.49"])
+def test_the_search_for_a_rate_stays_on_this_side_of_a_jump(maker: TakeMaker, room: str) -> None:
+    registry.register("speak", "fake", Stumbler)
+    Stumbler.rates.clear()
+    fitted(maker, replace(LINE, span=Span.of(0, room), words=()))
+    assert 1.0 < Stumbler.rates[0] < 1.25
+
+
 def test_a_take_that_is_nearly_as_long_as_wanted_keeps_its_tempo(maker: TakeMaker) -> None:
     plain = maker.speech(replace(LINE, words=()), 1.1)[0].audio.duration
     made, speed = spoken_as(maker, str(float(plain) * 1.015), "3", 1.1)
@@ -154,7 +178,7 @@ def test_what_a_line_taught_about_the_forecast_counts_for_its_further_takes(
     fit = Fit(line.id, 1.2, Fraction(0), Fraction(2))
     first, _, speed = foretold.fitted(line, fit, Fraction("0.6"))
     Foreteller.rates.clear()
-    other, _, faster = foretold.fitted(line, fit, Fraction("0.6"), faster=0.07)
+    other, _, faster = foretold.fitted(line, fit, Fraction("0.6"), Attempt(faster=0.07))
     assert Foreteller.rates == [faster] and faster != speed  # said once, another take
     assert float(other.audio.duration) == pytest.approx(float(first.audio.duration), rel=0.06)
 
@@ -285,12 +309,57 @@ def test_a_line_that_is_not_understood_is_said_with_ever_less_of_the_melody(
     assert spoken.melody is not None and abs(spoken.melody) < 0.5  # a tone has none
 
 
-@pytest.mark.parametrize(("language", "shares"), [("es", (0.6, 0.3, 0.0)), ("zh", (0.0,))])
+@pytest.mark.parametrize(("language", "shares"), [("es", (0.6, 0.3, 0.0)), ("zh", (0.7, 0.0))])
 def test_only_what_another_melody_changes_is_said_with_one(
     maker: TakeMaker, language: str, shares: tuple[float, ...]
 ) -> None:
-    """A tone language keeps its tones whatever the share, and a voice that is told none its own."""
+    """A tone language has fewer shares, and a voice that is told none has its own melody."""
     assert TakeMaker(maker._run, language, {}, Profiles({}, {}, "k"))._manners() == ()
     registry.register("speak", "fake", Singer)
     run = Run(maker._run.project, maker._run.options, Engines(maker._run.options))
     assert TakeMaker(run, language, {}, Profiles({}, {}, "k"))._manners() == shares
+
+
+class Shaper(FakeSynthesizer):
+    """Voices like ``low:0.80``; remembers with which shape every line was said."""
+
+    shapes: ClassVar[list[float]] = []
+
+    def speak(self, request: SpeechRequest) -> Speech:
+        voice, _, shape = request.style.partition(":")
+        self.shapes.append(float(shape or 0.0))
+        return super().speak(replace(request, style=voice))
+
+    def shaped(self, voice: str, *, pitch: float = 1.0, shift: Shift | None = None) -> str:
+        return voice
+
+    def less_shaped(self, style: str, share: float) -> str:
+        voice, _, shape = style.partition(":")
+        return f"{voice}:{float(shape) * share:.2f}" if shape else voice
+
+    def probe(self, request: SpeechRequest) -> VoiceProbe:
+        raise AssertionError("nothing is shaped anew")
+
+
+def test_a_line_that_is_not_understood_is_said_by_a_voice_of_less_shape(
+    maker: TakeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register("speak", "fake", Shaper)
+    monkeypatch.setattr(Shaper, "shapes", [])
+    line = replace(LINE, words=())
+    fit = Fit(line.id, 1.0, Fraction(0), Fraction(2))
+    shaped = {"S1": VoiceChoice("fake", "low:0.80")}
+    spoken = TakeMaker(maker._run, "es", shaped, maker._profiles).take(line, fit, Fraction("0.54"))
+    assert Shaper.shapes[:3] == [0.8, 0.68, 0.56]  # the fake recogniser never understands
+    assert len(spoken.takes) == 6
+    assert spoken.take.voice.style == "low:0.80"  # none was better, so the first is kept
+
+
+def test_the_same_take_is_not_made_and_judged_twice(
+    maker: TakeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the edge of the comfortable rates some ways to say a line are one and the same."""
+    monkeypatch.setattr(takes, "attempts", lambda **_: [AS_USUAL, AS_USUAL, Attempt(faster=0.06)])
+    fit = Fit(LINE.id, 1.0, Fraction(0), Fraction(4))
+    spoken = maker.take(LINE, fit, maker.length(LINE)[0].seconds)
+    assert len(spoken.takes) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -43,7 +44,14 @@ from polydub.pipeline.run import Run, StageProgress
 from polydub.pipeline.scoring import Made, take_scores
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
-from polydub.stages.best_take import TakeOptions, best_take, wants_another
+from polydub.stages.best_take import (
+    AS_USUAL,
+    Attempt,
+    TakeOptions,
+    attempts,
+    best_take,
+    wants_another,
+)
 from polydub.stages.deliver import TONAL
 from polydub.stages.fit import (
     Fit,
@@ -55,6 +63,7 @@ from polydub.stages.fit import (
     place,
     talked_over,
 )
+from polydub.stages.shape import ShapeableSynthesizer
 from polydub.stages.speak import (
     Phrase,
     Voicing,
@@ -117,8 +126,9 @@ FASTEST_TEMPO = 1.9
 what FFmpeg's filter does at once."""
 
 
-MANNERS = (0.6, 0.3, 0.0)
-"""Shares of the usual melody with which a line is said again that was not understood."""
+MANNERS, TONAL_MANNERS = (0.6, 0.3, 0.0), (0.7, 0.0)
+"""Shares of the usual melody with which a line is said again that was not understood; in a tone
+language, where a little of it changes little."""
 
 
 ATTEMPTS = 4
@@ -204,28 +214,29 @@ class TakeMaker:
         self,
         line: Line,
         speed: float,
+        attempt: Attempt = AS_USUAL,
         *,
-        manner: float = 1.0,
         seconds: Fraction | None = None,
         other: float = 0.0,
     ) -> tuple[Speech, str]:
         """``(speech, key)`` of a line at an engine rate, or ``seconds`` long where it can be told.
 
-        It has the original's melody where that is known and the synthesiser can be told, ``manner``
-        times as much of it as usual. Of an engine that follows no rate the tempo is changed; it
-        says the line in another way for each ``other``.
+        It has the original's melody where that is known and the synthesiser can be told, and as
+        much of it and of the voice's shape as ``attempt`` says. Of an engine that follows no rate
+        the tempo is changed; it says the line in another way for each ``other``.
         """
         if self._speaks.pace != "none":
-            return self._speech(line, speed, manner=manner, seconds=seconds)
-        said, key = self._speech(line, 1.0 + other, manner=manner)
+            return self._speech(line, speed, attempt, seconds=seconds)
+        said, key = self._speech(line, 1.0 + other, attempt)
         rate = Fraction(min(round(speed, 2), FASTEST_TEMPO)).limit_denominator(100)
         return (said, key) if rate == 1 else lasting(said, said.audio.duration / rate, key)
 
     def _speech(
-        self, line: Line, speed: float, *, manner: float = 1.0, seconds: Fraction | None = None
+        self, line: Line, speed: float, attempt: Attempt, *, seconds: Fraction | None = None
     ) -> tuple[Speech, str]:
         phrases = self.phrases(line)
-        style = self._choice(line).style
+        style = self._shaped(self._choice(line), attempt.shape).style
+        manner = attempt.manner
         speed = round(speed, 2)
         cues = None if manner == 0 or self._speaks.clones else self._cues.get(line.id)
         told = (*self._told[line.id], *((manner,) if manner != 1 else ())) if cues else ()
@@ -303,9 +314,7 @@ class TakeMaker:
         line: Line,
         fit: Fit,
         natural: Fraction,
-        *,
-        manner: float = 1.0,
-        faster: float = 0.0,
+        attempt: Attempt = AS_USUAL,
     ) -> tuple[Speech, str, float]:
         """``(speech, key, speed)`` that fits the room, asking for more speed until it does.
 
@@ -315,6 +324,7 @@ class TakeMaker:
         one, lasts no less long. Raises ``EngineError`` when no attempt fits: the caller passes the
         line through.
         """
+        faster = attempt.faster
         other = faster if self._speaks.pace == "none" else 0.0
         speed = round(self._rate(line, fit, natural) + faster - other, 2)
         best: tuple[float, Fraction, Speech, str, float] | None = None
@@ -322,7 +332,7 @@ class TakeMaker:
         while len(tried) < ATTEMPTS and speed not in tried:
             tried.append(speed)
             wanted = self._wanted(line, fit, natural)
-            speech, key = self.speech(line, speed, manner=manner, seconds=wanted, other=other)
+            speech, key = self.speech(line, speed, attempt, seconds=wanted, other=other)
             length = speech.audio.duration
             if wanted is not None and not faster:
                 self._learn(line, speed, length)
@@ -393,21 +403,28 @@ class TakeMaker:
         """The engine rate at which the line should take ``natural / fit.speed``.
 
         Twice the rate is not half the length, for no phone is shorter than one step of the model;
-        where lengths can be foretold, the rate is searched for, so that the tempo of what is said
-        seldom has to be changed; with ``SLACK`` for the error of the forecast while that is not
-        known.
+        and at some rates many phones lose one at once (a sentence of seven syllables: 1.23 s at
+        1.3, 0.86 s at 1.35). Where lengths can be foretold, the rate is searched for, so that the
+        tempo of what is said seldom has to be changed; with ``SLACK`` for the error of the forecast
+        while that is not known.
         """
         speed = fit.speed if abs(fit.speed - 1) > 0.02 else 1.0
         wanted = natural / Fraction(speed).limit_denominator(1000)
         bias = self._bias.get(self._text_of(line))
         wanted = max(wanted / 2, min(wanted, fit.room - (SLACK if bias is None else 0)))
-        for _ in range(4 if speed != 1.0 else 0):
+        slow, fast = 0.5, 2.0
+        nearest, best = math.inf, speed
+        for _ in range(6 if speed != 1.0 else 0):
             length = self.length(line, speed)[0]
             ratio = float(length.seconds / wanted) * (bias or 1.0)
-            if not length.foretold or abs(ratio - 1) <= float(CLOSE) / 2:
+            if abs(ratio - 1) < nearest:
+                nearest, best = abs(ratio - 1), speed
+            if not length.foretold or nearest <= float(CLOSE) / 2:
                 break
-            speed = max(0.5, min(2.0, speed * ratio))
-        return round(speed, 2)
+            slow, fast = (speed, fast) if ratio > 1 else (slow, speed)
+            following = speed * ratio
+            speed = following if slow < following < fast else (slow * fast) ** 0.5
+        return round(best, 2)
 
     def take(self, line: Line, fit: Fit, natural: Fraction) -> Spoken:
         """The best take of a line, heard and scored, and where it lies.
@@ -421,15 +438,17 @@ class TakeMaker:
         made: list[Spoken] = []
         scores: list[dict[str, float]] = []
         heard: list[str] = []
-        for choice, faster, manner in self._attempts(line):
+        for attempt in self._attempts(line):
             if not wants_another(scores, options, heard):
                 break
             try:
-                spoken = self._one_take(line, fit, choice, natural, manner=manner, faster=faster)
+                spoken = self._one_take(line, fit, natural, attempt)
             except EngineError:
                 if not made:
                     raise
                 break  # the takes so far stand
+            if spoken.folder in [other.folder for other in made]:
+                continue  # a line at the edge of its rates is not said otherwise
             made.append(spoken)
             score, text = take_scores(self._run, line, spoken.made, self._profiles, self._language)
             scores.append(score)
@@ -451,43 +470,42 @@ class TakeMaker:
         found: float | None = load(folder / "contour.json", float | None)
         return found
 
-    def _attempts(self, line: Line) -> Iterator[tuple[VoiceChoice, float, float]]:
-        """``(voice, more rate, manner)`` of one take after the other.
-
-        Said like the original, then with ever less of its melody, then a touch faster, then not
-        converted. The 8-bit model answers small changes with quite different takes, so a take that
-        came out garbled is often clear the next time.
-        """
+    def _attempts(self, line: Line) -> Iterator[Attempt]:
+        """The ways to say a line, in turn: what its voice and its engine leave open."""
         choice = self._choice(line)
-        yield choice, 0.0, 1.0
-        if line.id in self._cues:
-            yield from ((choice, 0.0, manner) for manner in self._manners())
-        yield from ((choice, faster, 1.0) for faster in (0.03, 0.06))
-        if not choice.is_neutral:
-            yield choice.neutral(), 0.0, 1.0
-        yield from ((choice, faster, 1.0) for faster in (-0.03, 0.09, -0.06, 0.12, -0.09))
+        return attempts(
+            manners=self._manners() if line.id in self._cues else (),
+            shaped=self._shaped(choice, 0.5) != choice,
+            converted=not choice.is_neutral,
+        )
+
+    def _shaped(self, choice: VoiceChoice, share: float) -> VoiceChoice:
+        """The voice with ``share`` of its shape, where the synthesiser shapes voices."""
+        synthesizer = self._run.engines.get("speak")
+        if share == 1.0 or not isinstance(synthesizer, ShapeableSynthesizer):
+            return choice
+        return replace(choice, style=synthesizer.less_shaped(choice.style, share))
 
     def _manners(self) -> tuple[float, ...]:
-        """Shares of the melody that make other takes: all or nothing in a tone language.
+        """Shares of the melody that make other takes.
 
         A voice that is cloned, or whose engine is told no melody, has its own in any case.
         """
         if self._speaks.clones or not isinstance(self._run.engines.get("speak"), Performer):
             return ()
-        return (0.0,) if primary(self._language) in TONAL else MANNERS
+        return TONAL_MANNERS if primary(self._language) in TONAL else MANNERS
 
     def _one_take(
         self,
         line: Line,
         fit: Fit,
-        choice: VoiceChoice,
         natural: Fraction,
-        *,
-        manner: float = 1.0,
-        faster: float = 0.0,
+        attempt: Attempt,
     ) -> Spoken:
-        speech, key, speed = self.fitted(line, fit, natural, manner=manner, faster=faster)
-        cues = self._cues.get(line.id) if manner else None
+        choice = self._shaped(self._choice(line), attempt.shape)
+        choice = choice if attempt.converted else choice.neutral()
+        speech, key, speed = self.fitted(line, fit, natural, attempt)
+        cues = self._cues.get(line.id) if attempt.manner else None
         shape = (choice.pitch, choice.warp, choice.envelope)
         converter = self._run.engines.identity("convert")
         told = self._told[line.id] if cues else ()

@@ -68,6 +68,10 @@ class ShapeableSynthesizer(Protocol):
         """The style name of ``voice`` with pitch and timbre moved."""
         ...
 
+    def less_shaped(self, style: str, share: float) -> str:
+        """The name of ``style`` with its timbre moved by ``share`` of what it is."""
+        ...
+
 
 @runtime_checkable
 class SlopingEmbedder(Protocol):
