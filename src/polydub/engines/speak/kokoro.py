@@ -1,8 +1,8 @@
 """Kokoro-82M (int8 ONNX): speech in nine languages on a CPU, with phone times from the model.
 
 It takes 0.6-1.0 s of one core per second of speech. All 54 voices speak every language: a voice of
-another language lends its timbre (in Spanish, French and Italian a share of it, in French and
-Mandarin not how it articulates), the prosody comes from the best native voice of the same gender
+another language lends its timbre (in Spanish, French and Italian a share of it, and only in Spanish
+and Italian how it articulates), the prosody comes from the best native voice of the same gender
 when there is one, else of the other gender with its pitch moved.
 Tried so: two voices in Spanish, one each in Mandarin and Brazilian Portuguese, two sentences each;
 whisper base heard every word right.
@@ -72,15 +72,18 @@ lines of the example: 28 % whole, 20 % with three quarters, 17 % with this share
 English loses nothing to foreign timbres (9 % with all). The voiceprint pays: cosine 0.5 to the
 lender of the timbre, where the whole timbre has 0.8.
 """
-_NATIVE_ARTICULATION = frozenset({"fr", "zh"})
-"""Languages in which a foreign voice articulates as the native one does that lends the prosody.
+_OWN_ARTICULATION = frozenset({"es", "it"})
+"""Languages in which a foreign voice articulates as it does anywhere; elsewhere it does so as the
+native one that lends the prosody.
 
 The parts of the decoder before the generator carry next to none of a voice's likeness (see
 :data:`~polydub.engines.speak.shaped_style.VOICED`) but much of its accent, which is heard at the
-pace of dubbing. Misheard by sound at 1.15 times the rate, seven sentences each: seven voices in
-French 6.3 -> 2.6 %, four in Mandarin, with two natives, 6.4 -> 3.0 and 2.4 %, each voice less than
-before; two in Spanish 1.8 -> 2.8 %; Italian was not tried. DistillMOS of four: 4.45 -> 4.40.
-Likeness once shaped (CAM++, six and eight film voices): 0.61 -> 0.61, 0.57 -> 0.57.
+pace of dubbing. Misheard by sound at 1.15 times the rate, five to eight sentences each: seven
+voices in French 6.3 -> 2.6 %, four in Mandarin, with two natives, 6.4 -> 3.0 and 2.4 %, six in
+English 6.1 -> 1.0 %, two in Japanese 11 -> 6 %, one in Portuguese 7 -> 5 %, no voice more than
+before; two in Spanish 1.8 -> 2.8 %, three in Italian 4.4 -> 4.3 %. DistillMOS of the English six
+4.19 -> 4.39, of seven others 4.40 -> 4.34. Likeness once shaped (CAM++, six and eight film voices
+in French and Mandarin): 0.61 -> 0.61 and 0.57 -> 0.57.
 """
 
 
@@ -318,7 +321,7 @@ class KokoroSynthesizer:
         share = 1.0 if prosody == shaped.voice else _TIMBRE_SHARE.get(language, 1.0)
         vector = self._voices.style(shaped.voice, prosody, len(symbols), share=share)
         moves = shaped.moves * self._voices.spread
-        if language in _NATIVE_ARTICULATION:
+        if language not in _OWN_ARTICULATION:
             native = self._voices.style(prosody, prosody, len(symbols))
             moves[:-VOICED] += (native - vector)[0, TIMBRE]
         tokens = [0, *(self._symbols[c] for c in symbols), 0]
