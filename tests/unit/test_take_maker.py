@@ -66,6 +66,18 @@ def test_a_pause_shrinks_just_as_far_as_needed(maker: TakeMaker) -> None:
     assert 0 < maker.phrases(short)[1].pause < 2
 
 
+def test_pauses_leave_some_room_to_a_forecast(
+    foretold: TakeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Speech that turns out 3 % longer than foretold is still said at a comfortable rate."""
+    monkeypatch.setattr(Foreteller, "believed", 0.24)
+    short = replace(LINE, span=Span.of(0, "1.2"))
+    natural = foretold.length(short)[0].seconds
+    (slot,) = find_slots([short], Fraction("1.2"))
+    length = float(foretold.tighten(short, slot, natural, FitOptions()))
+    assert 1.35 < length < 1.2 * 1.2 / 1.03
+
+
 def test_neutral_voices_are_told_from_tuned_ones() -> None:
     assert VoiceChoice("fake", "low").is_neutral
     assert not VoiceChoice("fake", "low", pitch=1.1).is_neutral

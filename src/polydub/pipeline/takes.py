@@ -46,6 +46,8 @@ from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
 from polydub.stages.best_take import (
     AS_USUAL,
+    MANNERS,
+    TONAL_MANNERS,
     Attempt,
     TakeOptions,
     attempts,
@@ -126,9 +128,8 @@ FASTEST_TEMPO = 1.9
 what FFmpeg's filter does at once."""
 
 
-MANNERS, TONAL_MANNERS = (0.6, 0.3, 0.0), (0.7, 0.0)
-"""Shares of the usual melody with which a line is said again that was not understood; in a tone
-language, where a little of it changes little."""
+SHORT = Fraction(4, 100)
+"""Share of the room that pauses leave to a forecast: some speech is longer than foretold."""
 
 
 ATTEMPTS = 4
@@ -173,6 +174,7 @@ class TakeMaker:
         """
         pause = sum((phrase.pause for phrase in self.phrases(line)), Fraction(0))
         room = (slot.soft_end - slot.span.start) * Fraction(options.max_speed)
+        room *= 1 - SHORT if self.length(line)[0].foretold else 1
         if not pause or natural <= room:
             return natural
         scale = max(Fraction(0), (room - (natural - pause)) / pause)
@@ -402,11 +404,9 @@ class TakeMaker:
     def _rate(self, line: Line, fit: Fit, natural: Fraction) -> float:
         """The engine rate at which the line should take ``natural / fit.speed``.
 
-        Twice the rate is not half the length, for no phone is shorter than one step of the model;
-        and at some rates many phones lose one at once (a sentence of seven syllables: 1.23 s at
-        1.3, 0.86 s at 1.35). Where lengths can be foretold, the rate is searched for, so that the
-        tempo of what is said seldom has to be changed; with ``SLACK`` for the error of the forecast
-        while that is not known.
+        Twice the rate is not half the length, for no phone is shorter than one step of the model,
+        and many lose one at once (seven syllables: 1.23 s at 1.3, 0.86 s at 1.35). So it is
+        searched for where lengths can be foretold; ``SLACK`` is for an unknown forecast's error.
         """
         speed = fit.speed if abs(fit.speed - 1) > 0.02 else 1.0
         wanted = natural / Fraction(speed).limit_denominator(1000)

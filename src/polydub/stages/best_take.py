@@ -79,6 +79,11 @@ those six 3.61), and its correlation with the original's falls from 0.55 to 0.11
 """
 
 
+MANNERS, TONAL_MANNERS = (0.6, 0.3, 0.0), (0.7, 0.0)
+"""Shares of the usual melody with which a line is said again that was not understood; in a tone
+language, where a little of it changes little."""
+
+
 def attempts(*, manners: Sequence[float], shaped: bool, converted: bool) -> Iterator[Attempt]:
     """The ways to say a line, one after the other.
 
