@@ -128,7 +128,7 @@ FASTEST_TEMPO = 1.9
 what FFmpeg's filter does at once."""
 
 
-SHORT = Fraction(4, 100)
+SHORT = Fraction(5, 100)
 """Share of the room that pauses leave to a forecast: some speech is longer than foretold."""
 
 
