@@ -174,7 +174,7 @@ class TakeMaker:
         """
         pause = sum((phrase.pause for phrase in self.phrases(line)), Fraction(0))
         room = (slot.soft_end - slot.span.start) * Fraction(options.max_speed)
-        room *= 1 - SHORT if self.length(line)[0].foretold else 1
+        room *= 1 - SHORT if pause and self.length(line)[0].foretold else 1
         if not pause or natural <= room:
             return natural
         scale = max(Fraction(0), (room - (natural - pause)) / pause)
