@@ -11,7 +11,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from polydub.engines import registry
-from polydub.pipeline import scoring
+from polydub.pipeline import audition, casting, listening
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,8 @@ def _registry_is_restored() -> Iterator[None]:
 def _no_naturalness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-in voices are tones: a second of prediction a take would only call each one rough."""
     if request.node.get_closest_marker("slow") is None:
-        monkeypatch.setattr(scoring, "predictor", lambda: None)
+        for module in (audition, casting, listening):
+            monkeypatch.setattr(module, "predictor", lambda: None)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -34,14 +34,9 @@ from polydub.model import (
     Waveform,
     Word,
 )
-from polydub.pipeline.casting import (
-    Profiles,
-    _audition_text,
-    _beginning,
-    _heard_spans,
-    _voiceprint,
-    cast_voices,
-)
+from polydub.pipeline.audition import _beginning, audition_text
+from polydub.pipeline.casting import cast_voices
+from polydub.pipeline.profiles import Profiles, _heard_spans, _voiceprint
 from polydub.stages.cast import VoiceProfile
 from polydub.stages.shape import Shift
 
@@ -312,7 +307,7 @@ def test_who_says_little_is_auditioned_with_lines_of_others(
         for name, speaker, text in (("L1", "S2", other), ("L2", "S1", own))
     )
     speakers = (Speaker("S1", "A"), Speaker("S2", "B"))
-    text = _audition_text(Script("f", "", Fraction(8), "en", speakers, lines), "S1", language)
+    text = audition_text(Script("f", "", Fraction(8), "en", speakers, lines), "S1", language)
     if heard is None:
         assert text == ""
     else:

@@ -10,11 +10,12 @@ import pytest
 
 from polydub.engines.fakes import register_fakes
 from polydub.model import Line, Script, Span, Speaker, Translation, VoiceChoice
-from polydub.pipeline.casting import Profiles
 from polydub.pipeline.options import DubOptions
+from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.rewording import meet_gate
 from polydub.pipeline.run import Engines, Run
-from polydub.pipeline.takes import Spoken, TakeMaker, speak_lines
+from polydub.pipeline.speaking import speak_lines
+from polydub.pipeline.takes import Spoken, TakeMaker
 from polydub.pipeline.translating import origin_of
 from polydub.project.folder import Project
 

@@ -10,10 +10,10 @@ import pytest
 
 from polydub.engines.fakes import register_fakes
 from polydub.model import Line, Placement, Span, Take, Translation, VoiceChoice, Waveform
-from polydub.pipeline import scoring
-from polydub.pipeline.casting import Profiles
+from polydub.pipeline import listening, scoring
 from polydub.pipeline.listening import Heard
 from polydub.pipeline.options import DubOptions
+from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Engines, Run
 from polydub.pipeline.takes import TakeMaker
 from polydub.project.folder import Project
@@ -59,7 +59,7 @@ def test_naturalness_is_predicted_once_for_the_same_sound(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = Judge()
-    monkeypatch.setattr(scoring, "predictor", lambda: judge)
+    monkeypatch.setattr(listening, "predictor", lambda: judge)
     assert scores_of(run, 1.0)["mos"] == 4.25
     assert scores_of(run, 1.0)["mos"] == 4.25
     assert scores_of(run, 1.5)["mos"] == 5.25
@@ -70,7 +70,7 @@ def test_without_a_predictor_or_with_too_little_sound_there_is_no_figure(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "mos" not in scores_of(run, 1.0)
-    monkeypatch.setattr(scoring, "predictor", Judge)
+    monkeypatch.setattr(listening, "predictor", Judge)
     assert "mos" not in scores_of(run, 0.25)
 
 
@@ -81,7 +81,7 @@ def test_a_rough_line_is_said_again(run: Run, monkeypatch: pytest.MonkeyPatch) -
             return {"judge": 3.0 if self.asked == 1 else 4.0}
 
     judge = Second()
-    monkeypatch.setattr(scoring, "predictor", lambda: judge)
+    monkeypatch.setattr(listening, "predictor", lambda: judge)
     monkeypatch.setattr(Heard, "error", lambda *_: 0.0)
     maker = TakeMaker(run, "es", {"S1": VoiceChoice("fake", "low")}, Profiles({}, {}, "k"))
     natural = maker.length(LINE)[0].seconds

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from polydub.model import Samples, Voiceprint, Waveform
-from polydub.stages.shape import ShapeOptions, Shift, shape_voice
+from polydub.stages.shape import Shaped, ShapeOptions, Shift, Target, shape_voice
 
 RATE = 16_000
 SIZE = 6
@@ -50,16 +50,14 @@ def as_it_is(audio: Waveform, rate: int) -> Waveform:
 
 def shaped(own: np.ndarray, others: list[np.ndarray], start: np.ndarray, **options: float):
     probe = Linear()
-    found = shape_voice(
-        probe,
-        Direction(start),
-        own,
-        others,
-        resample=as_it_is,
-        rate=RATE,
-        options=ShapeOptions(**options),  # type: ignore[arg-type]
-    )
+    target = Target(Direction(start), own, others, as_it_is, RATE)
+    found = shape_voice(probe, target, options=ShapeOptions(**options))  # type: ignore[arg-type]
     return found, probe
+
+
+def reached(found: Shaped, own: np.ndarray) -> list[float]:
+    """Likeness of what was heard before every step."""
+    return [float(print_ @ own) for print_ in found.heard]
 
 
 def likeness(shift: np.ndarray, start: np.ndarray, to: np.ndarray) -> float:
@@ -70,8 +68,9 @@ def likeness(shift: np.ndarray, start: np.ndarray, to: np.ndarray) -> float:
 def test_the_voice_comes_nearer_step_by_step() -> None:
     start = 3 * axis(1)
     found, _ = shaped(axis(0), [], start)
-    assert list(found.likeness) == sorted(found.likeness)
-    assert found.likeness[0] == pytest.approx(0.0)
+    way = reached(found, axis(0))
+    assert way == sorted(way)
+    assert way[0] == pytest.approx(0.0)
     assert likeness(found.shift, start, axis(0)) > 0.6
 
 
@@ -91,8 +90,9 @@ def test_it_keeps_away_from_another_speaker() -> None:
 
 def test_it_stops_when_near_enough() -> None:
     found, probe = shaped(axis(0), [], 3 * axis(1), enough=0.3, steps=20)
-    assert found.likeness[-1] >= 0.3
-    assert len(probe.said) == len(found.likeness) < 20
+    assert reached(found, axis(0))[-1] >= 0.3
+    assert len(probe.said) == len(found.heard) < 20
+    assert found.near
 
 
 def test_it_does_not_go_far() -> None:
@@ -126,5 +126,46 @@ def test_the_slope_is_taken_at_the_rate_of_the_voice() -> None:
         return Waveform(np.repeat(audio.samples, 2)[:-1], rate)  # a sample short, as filters are
 
     start = 3 * axis(1)
-    found = shape_voice(Halved(), Direction(start), axis(0), [], resample=other_rate, rate=RATE)
+    found = shape_voice(Halved(), Target(Direction(start), axis(0), [], other_rate, RATE))
     assert likeness(found.shift, start, axis(0)) > 0.6
+
+
+def test_it_goes_on_from_where_it_was() -> None:
+    start = 3 * axis(1)
+    target = Target(Direction(start), axis(0), [], as_it_is, RATE)
+    whole = shape_voice(Linear(), target, options=ShapeOptions(enough=2.0))
+    early = shape_voice(Linear(), target, options=ShapeOptions(enough=2.0, steps=5))
+    assert len(early.heard) == 5
+    again = shape_voice(Linear(), target, options=ShapeOptions(enough=2.0), start=early)
+    assert np.allclose(again.shift, whole.shift)
+    assert len(again.heard) == len(whole.heard) == 14
+    assert whole.mos == ()
+
+
+class Smooth:
+    """A judge that finds sound the less natural, the more there is of one sample."""
+
+    def __init__(self, best: float = 4.0) -> None:
+        self.best = best
+
+    def slope(self, audio: Waveform) -> tuple[float, Samples]:
+        return self.best - float(audio.samples[3]) ** 2, -2 * audio.samples[3] * axis(3)
+
+
+def test_naturalness_is_kept_on_the_way() -> None:
+    start, own = 3 * axis(1), (axis(0) + axis(3)) / np.float32(np.sqrt(2))
+    alone = Target(Direction(start), own, [], as_it_is, RATE)
+    judged = Target(Direction(start), own, [], as_it_is, RATE, Smooth())
+    rough = shape_voice(Linear(), alone).shift
+    found = shape_voice(Linear(), judged)
+    assert abs(found.shift[3]) < abs(rough[3]) / 2
+    assert likeness(found.shift, start, own) > 0.6
+    assert len(found.mos) == len(found.heard)
+    assert found.mos[0] == 4.0
+
+
+def test_what_is_natural_enough_is_left_as_it_is() -> None:
+    start, own = 3 * axis(1), (axis(0) + axis(3)) / np.float32(np.sqrt(2))
+    target = Target(Direction(start), own, [], as_it_is, RATE, Smooth(best=5000.0))
+    plain = Target(Direction(start), own, [], as_it_is, RATE)
+    assert np.array_equal(shape_voice(Linear(), target).shift, shape_voice(Linear(), plain).shift)

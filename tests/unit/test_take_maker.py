@@ -16,8 +16,8 @@ from polydub.engines.protocols import Delivery, Foreseen, Speech, SpeechRequest
 from polydub.model import Line, Script, Span, Speaker, Translation, VoiceChoice, Waveform, Word
 from polydub.model.cues import CUE_STEP_S, PitchTrack
 from polydub.pipeline import takes
-from polydub.pipeline.casting import Profiles
 from polydub.pipeline.options import DubOptions
+from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Engines, Run
 from polydub.pipeline.takes import Length, TakeMaker
 from polydub.pipeline.translating import origin_of

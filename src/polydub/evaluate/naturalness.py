@@ -121,6 +121,8 @@ class DistillMos:
 
     name = "distillmos"
 
+    WINDOW = 122_880
+
     def __init__(self) -> None:
         folder, self.version = _package("distillmos", "DistillMOS")
         self._torch = _module("torch", "DistillMOS")
@@ -131,7 +133,7 @@ class DistillMos:
             folder / "weights" / "distill_mos_v7.pt", map_location="cpu", weights_only=True
         )
         self._network.load_state_dict(stored["model"])
-        self._network.eval()
+        self._network.eval().requires_grad_(False)
 
     def score(self, audio: Waveform) -> dict[str, float]:
         """``distillmos``; see :class:`DistillMos`."""
@@ -144,6 +146,27 @@ class DistillMos:
         finally:
             self._torch.set_num_threads(threads)
         return {"distillmos": value}
+
+    def slope(self, audio: Waveform) -> tuple[float, Samples]:
+        """The score of mono 16 kHz ``audio``, and its derivative by the samples.
+
+        What is missing to a whole window is noise at -80 dB here and not silence, for the
+        compression of the network's spectrum has no slope there.
+        """
+        torch = self._torch
+        samples = _checked(audio)
+        floor = np.random.default_rng(0).normal(0, 1e-4, max(len(samples), self.WINDOW))
+        given = floor.astype(np.float32)
+        given[: len(samples)] += samples
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            asked = torch.from_numpy(given[None]).requires_grad_(True)
+            score = self._network(asked).squeeze()
+            (slope,) = torch.autograd.grad(score, asked)
+        finally:
+            torch.set_num_threads(threads)
+        return float(score.detach()), slope[0, : len(samples)].numpy()
 
 
 PREDICTORS: Mapping[str, Callable[[], MosPredictor]] = {"dnsmos": DnsMos, "distillmos": DistillMos}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from polydub.model.language import is_spaced
+from polydub.model.speech import Line
 
 _MARK = re.compile(r"\[\[\s*(.+?)\s*\]\]")
 _INFLECTED = 5
@@ -17,6 +18,13 @@ _INFLECTED = 5
 def without_marks(text: str) -> str:
     """``text`` without the brackets of ``[[term]]``: what is spoken and shown."""
     return _MARK.sub(r"\1", text)
+
+
+def spoken_text(line: Line, language: str) -> str:
+    """What is to be spoken for a line; empty when it has no usable translation."""
+    translation = line.translations.get(language)
+    spoken = translation is not None and translation.status != "untranslated"
+    return without_marks(translation.text) if translation and spoken else ""
 
 
 def marked_terms(text: str) -> tuple[str, ...]:

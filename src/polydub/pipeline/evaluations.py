@@ -13,9 +13,9 @@ from polydub.evaluate.evaluation_html import render_evaluation
 from polydub.media.probe import probe
 from polydub.model import Script
 from polydub.model.language import parse_language
+from polydub.model.terms import spoken_text
 from polydub.pipeline import graph
 from polydub.pipeline.analysis import Analysis, probe_source
-from polydub.pipeline.casting import spoken_text
 from polydub.pipeline.evaluating import Evaluated, Known, evaluate_dub
 from polydub.pipeline.evaluating_facts import read_report
 from polydub.pipeline.options import DubOptions

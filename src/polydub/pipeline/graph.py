@@ -28,7 +28,7 @@ from polydub.pipeline.analysis import (
     separate_sound,
 )
 from polydub.pipeline.beside import Beside
-from polydub.pipeline.casting import Profiles, cast_stage
+from polydub.pipeline.casting import cast_stage
 from polydub.pipeline.checks import given_translation, licence_warnings
 from polydub.pipeline.cueing import cues_of_lines, nonverbal_sounds
 from polydub.pipeline.given import (
@@ -46,6 +46,7 @@ from polydub.pipeline.options import require_other_language
 from polydub.pipeline.outputs import is_current, is_untouched, record_output, request_key
 from polydub.pipeline.picture import Lips, PieceCache, render_lips, said_takes
 from polydub.pipeline.pinning import project_pins
+from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.reporting import build_report, line_clips, write_report
 from polydub.pipeline.rewording import meet_gate
 from polydub.pipeline.run import Run
@@ -59,7 +60,8 @@ from polydub.pipeline.settling import (
     remember_script,
     settle_script,
 )
-from polydub.pipeline.takes import Spoken, TakeMaker, speak_lines
+from polydub.pipeline.speaking import speak_lines
+from polydub.pipeline.takes import Spoken, TakeMaker
 from polydub.pipeline.translating import translate_script
 from polydub.pipeline.wording import choose_texts
 from polydub.project.cache import digest

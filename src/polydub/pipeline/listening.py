@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from polydub.errors import EngineError
+from polydub.evaluate.naturalness import MosPredictor, load_predictors, predict
 from polydub.evaluate.scores import error_rate, phone_error_rate, syllable_error_rate
 from polydub.media.audio import resample
 from polydub.model import Transcript, Voiceprint, Waveform, text_of
 from polydub.pipeline.analysis import SPEECH_RATE, VERSION
 from polydub.pipeline.run import Run
-from polydub.project.artifacts import save
+from polydub.project.artifacts import load, save
 
 PHONES_AS_WORDS = 2.7
 """Words wrong to phones wrong: in 141 Spanish and French auditions they are 2.6 and 2.9 to 1."""
@@ -76,3 +78,25 @@ def listen_to(run: Run, key: str, audio: Waveform, language: str) -> Heard:
     folder, _ = run.ensure("heard", VERSION, key, identities, language, make=make)
     heard = json.loads((folder / "heard.json").read_text(encoding="utf-8"))
     return Heard(str(heard["text"]), np.asarray(heard["print"], np.float32))
+
+
+@cache
+def predictor() -> MosPredictor | None:
+    """What predicts how natural a voice sounds; ``None`` without its package."""
+    found, _ = load_predictors(("distillmos",))
+    return found[0] if found else None
+
+
+def naturalness(run: Run, key: str, audio: Waveform) -> float | None:
+    """Predicted MOS 1..5 of a take that ``key`` identifies; ``None`` where it cannot be told."""
+    judge = predictor()
+    if judge is None:
+        return None
+
+    def make(work: Path) -> None:
+        scores = predict([judge], resample(audio, SPEECH_RATE).mono())
+        save(work / "mos.json", next((round(value, 3) for value in scores.values()), None))
+
+    folder, _ = run.ensure("naturalness", VERSION, key, judge.name, judge.version, make=make)
+    found: float | None = load(folder / "mos.json", float | None)
+    return found

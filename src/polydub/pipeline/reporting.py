@@ -14,7 +14,7 @@ from polydub.media.audio import open_waveform
 from polydub.media.clip import opus_clip
 from polydub.model import Decision, LineReport, Report, Script
 from polydub.pipeline.analysis import Analysis
-from polydub.pipeline.casting import Profiles
+from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Run
 from polydub.pipeline.scoring import take_scores
 from polydub.pipeline.takes import Spoken

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from polydub.errors import EngineError
 from polydub.model import Decision, Line, Script
 from polydub.model.report import DecisionKind
-from polydub.pipeline.casting import Profiles, spoken_text
+from polydub.model.terms import spoken_text
+from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Run
 from polydub.pipeline.scoring import take_scores
 from polydub.pipeline.takes import Spoken, TakeMaker

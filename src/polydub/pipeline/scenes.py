@@ -28,8 +28,9 @@ from polydub.model import (
 )
 from polydub.model.cues import LineCues
 from polydub.model.scene import Scene, SceneFace, SceneLine
+from polydub.model.terms import spoken_text
 from polydub.pipeline.analysis import VERSION, Analysis, frames_of
-from polydub.pipeline.casting import Profiles, speaker_profiles, spoken_text
+from polydub.pipeline.profiles import Profiles, speaker_profiles
 from polydub.pipeline.run import Run
 from polydub.pipeline.takes import Spoken
 from polydub.project.artifacts import load, save

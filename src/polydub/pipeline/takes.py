@@ -22,11 +22,9 @@ from polydub.evaluate.prosody import LEAST_VOICED_S, contour_correlation
 from polydub.evaluate.scores import normalise
 from polydub.media.audio import open_waveform, write_waveform
 from polydub.model import (
-    Decision,
     Line,
     Phone,
     Placement,
-    Script,
     Span,
     Take,
     VoiceChoice,
@@ -34,13 +32,14 @@ from polydub.model import (
 )
 from polydub.model.cues import LineCues
 from polydub.model.language import primary
+from polydub.model.terms import spoken_text
 from polydub.pipeline.analysis import VERSION
-from polydub.pipeline.casting import Profiles, spoken_text
 from polydub.pipeline.cloning import MANNER_S, part_of_dialogue, reference_key
 from polydub.pipeline.cueing import delivery_version, wanted_loudness, wanted_melody
 from polydub.pipeline.evaluating_voice import cues_of
 from polydub.pipeline.lasting import apart, lasting
-from polydub.pipeline.run import Run, StageProgress
+from polydub.pipeline.profiles import Profiles
+from polydub.pipeline.run import Run
 from polydub.pipeline.scoring import Made, take_scores
 from polydub.project.artifacts import load, save
 from polydub.project.cache import digest
@@ -59,11 +58,7 @@ from polydub.stages.fit import (
     Fit,
     FitOptions,
     Slot,
-    find_slots,
-    fit_decisions,
-    fit_lines,
     place,
-    talked_over,
 )
 from polydub.stages.shape import ShapeableSynthesizer
 from polydub.stages.speak import (
@@ -541,60 +536,3 @@ class TakeMaker:
             speech.audio, reference or speech.audio, choice, delivery
         )
         return made
-
-
-def speak_lines(run: Run, script: Script, maker: TakeMaker, language: str) -> dict[str, Spoken]:
-    """A take for every line that has a usable translation; the others keep their original sound."""
-    lines = [x for x in script.lines if spoken_text(x, language) and x.span.duration > 0]
-    natural: dict[str, Fraction] = {}
-    with run.stage("speak", total=2 * len(lines)) as progress:
-        for line in lines:
-            _natural_length(run, maker, line, natural, progress)
-        options = FitOptions(max_speed=run.options.max_speed)
-        by_id = {line.id: line for line in lines}
-        for slot in find_slots([by_id[name] for name in natural], script.duration, options):
-            length = maker.tighten(by_id[slot.line], slot, natural[slot.line], options)
-            natural[slot.line] = length
-        fits = fit_lines(lines, natural, script.duration, options)
-        run.decide(*fit_decisions(fits, {line.id: line.span for line in lines}))
-        spoken: dict[str, Spoken] = {}
-        for line in lines:
-            fit = fits.get(line.id)
-            if fit is not None and fit.fits:
-                _finish(run, maker, line, (fit, natural[line.id]), spoken)
-            progress.step(line.id)
-        run.decide(*talked_over(lines, {name: item.placement for name, item in spoken.items()}))
-    return spoken
-
-
-def _natural_length(
-    run: Run, maker: TakeMaker, line: Line, natural: dict[str, Fraction], progress: StageProgress
-) -> None:
-    try:
-        length, cached = maker.length(line)
-    except EngineError as error:
-        _pass_through(run, line, error.message)
-        progress.step(line.id)
-        return
-    if length.seconds > 0:
-        natural[line.id] = length.seconds
-    else:
-        _pass_through(run, line, "the voice engine returned silence")
-    progress.step(line.id, cached=cached)
-
-
-def _finish(
-    run: Run,
-    maker: TakeMaker,
-    line: Line,
-    fitting: tuple[Fit, Fraction],
-    spoken: dict[str, Spoken],
-) -> None:
-    try:
-        spoken[line.id] = maker.take(line, *fitting)
-    except EngineError as error:
-        _pass_through(run, line, error.message)
-
-
-def _pass_through(run: Run, line: Line, reason: str) -> None:
-    run.decide(Decision("speak", line.id, "pass-through", reason, line.span))

@@ -82,12 +82,24 @@ class SlopingEmbedder(Protocol):
         ...
 
 
+@runtime_checkable
+class SlopingJudge(Protocol):
+    """A predictor of naturalness that can be run backwards."""
+
+    def slope(self, audio: Waveform) -> tuple[float, Samples]:
+        """Predicted MOS 1..5, and its derivative ``[n]`` by the samples."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ShapeOptions:
     """``steps`` of ``length`` each, at most ``reach`` from the start; ``inertia`` of the direction.
 
     ``other_weight`` is how much likeness to the most similar other speaker costs. It ends early
     where the likeness to the own one was ``enough`` twice: beyond it only the network is pleased.
+
+    With a judge of naturalness, a point of MOS is worth ``natural_weight`` of likeness while the
+    voice has less than ``natural`` of it.
     """
 
     steps: int = 14
@@ -96,6 +108,8 @@ class ShapeOptions:
     reach: float = 60.0
     other_weight: float = 0.5
     enough: float = 0.65
+    natural_weight: float = 0.1
+    natural: float = 4.6
 
 
 SURE_AFTER = 2.0
@@ -116,69 +130,90 @@ def options_for(seconds: float) -> ShapeOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shaped:
-    """The ``shift`` that was found and the probe's likeness to the speaker before every step."""
+    """The ``shift`` that was found, and the ``direction`` of the last step.
+
+    ``heard`` are the probe's voiceprints before every step, ``mos`` how natural it was found then
+    (nothing without a judge). ``near`` says that there is no nearer.
+    """
 
     shift: Shift
-    likeness: tuple[float, ...]
+    direction: Shift
+    heard: tuple[Voiceprint, ...] = ()
+    mos: tuple[float, ...] = ()
+    near: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """What a voice is moved to: ``own``, not ``others``, and what the ``judge`` finds natural.
+
+    ``resample`` brings audio to a rate; ``rate`` is the embedder's and the judge's in Hz.
+    """
+
+    embedder: SlopingEmbedder
+    own: Voiceprint
+    others: Sequence[Voiceprint]
+    resample: Callable[[Waveform, int], Waveform]
+    rate: int
+    judge: SlopingJudge | None = None
 
 
 def shape_voice(
     probe: VoiceProbe,
-    embedder: SlopingEmbedder,
-    own: Voiceprint,
-    others: Sequence[Voiceprint],
+    target: Target,
     *,
-    resample: Callable[[Waveform, int], Waveform],
-    rate: int,
     options: ShapeOptions | None = None,
+    start: Shaped | None = None,
 ) -> Shaped:
-    """The shift that brings ``probe`` near to ``own`` and not to ``others``.
+    """The shift that brings ``probe`` near to ``target``, after ``options.steps`` steps in all.
 
-    ``resample`` brings audio to a rate, ``rate`` is the embedder's in Hz.
+    ``start`` is what was found with fewer.
     """
     options = options or ShapeOptions()
-    shift = np.zeros(probe.size, np.float32)
-    direction = np.zeros(probe.size, np.float32)
-    reached: list[float] = []
-    for _ in range(options.steps):
-        said = probe.say(shift)
-        heard, weights = _pull(
-            said, embedder, own, others, resample=resample, rate=rate, options=options
-        )
-        reached.append(round(float(heard @ own), 4))
-        slope = probe.slope(weights)
-        size = float(np.linalg.norm(slope))
-        near = len(reached) > 1 and min(reached[-2:]) >= options.enough
-        if near or not np.isfinite(size) or size == 0.0:
-            break
-        direction = options.inertia * direction + slope / size
-        shift = shift + options.length * direction / max(float(np.linalg.norm(direction)), 1e-9)
-        shift *= min(1.0, options.reach / float(np.linalg.norm(shift)))
-    return Shaped(shift.astype(np.float32), tuple(reached))
+    zero = np.zeros(probe.size, np.float32)
+    found = start or Shaped(zero, zero)
+    while len(found.heard) < options.steps and not found.near:
+        found = _step(found, probe, target, options)
+    return found
+
+
+def _step(found: Shaped, probe: VoiceProbe, target: Target, options: ShapeOptions) -> Shaped:
+    said = probe.say(found.shift)
+    heard, mos, weights = _pull(said, target, options)
+    found = replace(found, heard=(*found.heard, heard), mos=(*found.mos, *mos))
+    slope = probe.slope(weights)
+    size = float(np.linalg.norm(slope))
+    reached = [float(one @ target.own) for one in found.heard[-2:]]
+    near = len(reached) > 1 and min(reached) >= options.enough
+    if near or not np.isfinite(size) or size == 0.0:
+        return replace(found, near=True)
+    direction = options.inertia * found.direction + slope / size
+    shift = found.shift + options.length * direction / max(float(np.linalg.norm(direction)), 1e-9)
+    shift *= min(1.0, options.reach / float(np.linalg.norm(shift)))
+    return replace(found, shift=shift.astype(np.float32), direction=direction.astype(np.float32))
 
 
 def _pull(
-    said: Waveform,
-    embedder: SlopingEmbedder,
-    own: Voiceprint,
-    others: Sequence[Voiceprint],
-    *,
-    resample: Callable[[Waveform, int], Waveform],
-    rate: int,
-    options: ShapeOptions,
-) -> tuple[Voiceprint, Samples]:
-    """The voiceprint of ``said`` and the wanted change of its samples, at its own rate.
+    said: Waveform, target: Target, options: ShapeOptions
+) -> tuple[Voiceprint, tuple[float, ...], Samples]:
+    """Voiceprint and MOS of ``said`` and the wanted change of its samples, at its own rate.
 
     Taking the rate down is a matrix; going back up is its transpose, up to a factor that does not
     matter, for both filters are the same symmetric low pass.
     """
-    sound = resample(said, rate)
-    heard, weights = embedder.slope(sound, own)
-    rival = max(others, key=lambda other: float(heard @ other), default=None)
+    sound = target.resample(said, target.rate)
+    heard, weights = target.embedder.slope(sound, target.own)
+    rival = max(target.others, key=lambda other: float(heard @ other), default=None)
     if rival is not None and options.other_weight > 0 and float(heard @ rival) > 0:
-        heard, weights = embedder.slope(sound, own - options.other_weight * rival)
-    back = resample(Waveform(weights, rate), said.rate).samples
+        heard, weights = target.embedder.slope(sound, target.own - options.other_weight * rival)
+    mos: tuple[float, ...] = ()
+    if target.judge is not None and options.natural_weight > 0:
+        found, rising = target.judge.slope(sound)
+        mos = (found,)
+        if found < options.natural:
+            weights = weights + np.float32(options.natural_weight) * rising
+    back = target.resample(Waveform(weights, target.rate), said.rate).samples
     made = np.zeros(len(said.samples), np.float32)
     used = min(len(made), len(back))
     made[:used] = back[:used]
-    return heard, made
+    return heard, mos, made
