@@ -8,7 +8,7 @@ from polydub.model import VoiceChoice, Voiceprint, Waveform
 from polydub.stages.cast import (
     VoiceProfile,
     assign_styles,
-    audition_scores,
+    best_audition,
     heard_gender,
     likeness,
     pitch_ratio,
@@ -93,19 +93,16 @@ def test_the_shortlist_begins_with_the_assigned_style_and_skips_what_others_have
 
 def test_the_audition_nearest_to_the_speaker_wins() -> None:
     profile = VoiceProfile("S1", unit(1, 0))
-    assert (
-        np.argmax(audition_scores([unit(0, 1), unit(1, 0.1), unit(1, 1)], [0, 0, 0], profile, []))
-        == 1
-    )
+    assert best_audition([unit(0, 1), unit(1, 0.1), unit(1, 1)], [0, 0, 0], profile, []) == 1
     heard = [unit(1, 0.9), unit(1, 0.2)]
-    assert np.argmax(audition_scores(heard, [0, 0], profile, [unit(0, 1)])) == 1
+    assert best_audition(heard, [0, 0], profile, [unit(0, 1)]) == 1
 
 
 def test_a_voice_that_is_not_understood_loses_to_a_clear_one() -> None:
     profile = VoiceProfile("S1", unit(1, 0))
     heard = [unit(1, 0.1), unit(1, 0.5)]
-    assert np.argmax(audition_scores(heard, [0.04, 0.0], profile, [])) == 0
-    assert np.argmax(audition_scores(heard, [0.40, 0.0], profile, [])) == 1
+    assert best_audition(heard, [0.04, 0.0], profile, []) == 0
+    assert best_audition(heard, [0.40, 0.0], profile, []) == 1
 
 
 def test_a_rough_voice_or_a_far_pitch_must_be_made_good_by_likeness() -> None:
@@ -115,11 +112,11 @@ def test_a_rough_voice_or_a_far_pitch_must_be_made_good_by_likeness() -> None:
         StylePrint("s", "es", "female", quality, pitch, unit(1, 0))
         for quality, pitch in ((0.5, 200.0), (0.9, 300.0), (0.9, 200.0))
     )
-    assert np.argmax(audition_scores(heard, [0.0, 0.0], profile, [])) == 0
-    assert np.argmax(audition_scores(heard, [0.0, 0.0], profile, [], styles=[rough, good])) == 1
-    assert np.argmax(audition_scores(heard, [0.0, 0.0], profile, [], styles=[high, good])) == 1
+    assert best_audition(heard, [0.0, 0.0], profile, []) == 0
+    assert best_audition(heard, [0.0, 0.0], profile, [], styles=[rough, good]) == 1
+    assert best_audition(heard, [0.0, 0.0], profile, [], styles=[high, good]) == 1
     far = [unit(1, 0.1), unit(0.2, 1)]
-    assert np.argmax(audition_scores(far, [0.0, 0.0], profile, [], styles=[rough, good])) == 0
+    assert best_audition(far, [0.0, 0.0], profile, [], styles=[rough, good]) == 0
 
 
 class Tilt:

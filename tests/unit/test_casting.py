@@ -34,6 +34,7 @@ from polydub.model import (
     Waveform,
     Word,
 )
+from polydub.pipeline import audition
 from polydub.pipeline.audition import _beginning, audition_text
 from polydub.pipeline.casting import cast_voices
 from polydub.pipeline.profiles import Profiles, _heard_spans, _voiceprint
@@ -370,3 +371,32 @@ def test_further_voices_are_heard_while_nobody_is_understood(
 
     assert cast(StubRun(tmp_path, Shaping()), [1, 1, 0, 0.3]).voice == chosen
     assert set(said) == {"first", "second", chosen}
+
+
+class Judge:
+    """Finds every voice the same, and counts how often it was asked for more."""
+
+    name, version = "judge", "1"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def score(self, audio: Waveform) -> dict[str, float]:
+        return {"judge": 4.0}
+
+    def slope(self, audio: Waveform) -> tuple[float, Samples]:
+        assert audio.rate == RATE
+        self.asked += 1
+        return 4.0, np.zeros(len(audio.samples), np.float32)
+
+
+def test_a_voice_is_moved_to_what_sounds_natural_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Judge()
+    monkeypatch.setattr(audition, "predictor", lambda: judge)
+    assert ":" in cast(StubRun(tmp_path / "a", Shapeable()), [1, -0.5, 0, 0]).style
+    assert judge.asked > 1
+    only_scores = type("Scores", (), {"name": "judge", "version": "2", "score": Judge.score})
+    monkeypatch.setattr(audition, "predictor", only_scores)
+    assert ":" in cast(StubRun(tmp_path / "b", Shapeable()), [1, -0.5, 0, 0]).style

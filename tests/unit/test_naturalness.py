@@ -120,3 +120,20 @@ def test_the_packaged_predictors_prefer_a_voice_to_noise() -> None:
     scores = predict(found, Waveform(hiss, 16_000))
     assert all(1 <= scores[name] <= 5 for name in ("dnsmos_p808", "distillmos"))
     assert scores["distillmos"] < 2.5 and scores["dnsmos"] < 2.0
+
+
+def test_the_slope_of_the_packaged_predictor_is_that_of_its_score() -> None:
+    found, _ = load_predictors(["distillmos"])
+    if not found:
+        pytest.skip("the package distillmos is not installed")
+    (judge,) = found
+    assert isinstance(judge, DistillMos)
+    rng = np.random.default_rng(3)
+    tone = sound(2.0).samples + rng.normal(0, 0.01, 32_000).astype(np.float32)
+    score, slope = judge.slope(Waveform(tone, 16_000))
+    assert 1 <= score <= 5
+    assert slope.shape == tone.shape
+    size = float(np.linalg.norm(slope))
+    step = (0.02 / size / size) * slope  # promises two hundredths of a point
+    up, down = (judge.slope(Waveform(tone + sign * step, 16_000))[0] for sign in (1, -1))
+    assert (up - down) / 2 == pytest.approx(0.02, rel=0.25)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from polydub.engines.protocols import SpeechRequest, StylePrint
 from polydub.errors import EngineError
-from polydub.evaluate.likeness import centre
 from polydub.media.audio import resample
 from polydub.model import CLONE, Decision, Script, VoiceChoice, Voiceprint, Waveform
 from polydub.model.language import is_spaced
@@ -20,11 +17,9 @@ from polydub.pipeline.listening import PronouncingSynthesizer, listen_to, predic
 from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Run
 from polydub.project.cache import digest
-from polydub.stages.cast import VoiceProfile, audition_scores, pitch_ratio, tune_voice
+from polydub.stages.cast import VoiceProfile, best_audition, pitch_ratio, tune_voice
 from polydub.stages.shape import (
     ShapeableSynthesizer,
-    Shaped,
-    Shift,
     SlopingEmbedder,
     SlopingJudge,
     Target,
@@ -104,19 +99,15 @@ class Audition:
         audio = self.spoken(style)
         return _Heard(voice, style, audio, *self.listened(style, audio))
 
-    def scores(self, heard: Sequence[_Heard]) -> list[float]:
-        """How good every one of them is, the clearest of them being clear."""
-        return audition_scores(
+    def best(self, heard: Sequence[_Heard]) -> int:
+        """Which of them comes nearest to the speaker."""
+        return best_audition(
             [one.voiceprint for one in heard],
             [one.error for one in heard],
             self.profile,
             self.others,
             styles=[one.voice for one in heard],
         )
-
-    def best(self, heard: Sequence[_Heard]) -> int:
-        """Which of them is best."""
-        return int(np.argmax(self.scores(heard)))
 
     def listened(self, style: str, audio: Waveform) -> tuple[Voiceprint, float]:
         """Voiceprint and round-trip error of :meth:`spoken`."""
@@ -174,8 +165,8 @@ def tuned_voice(
 ) -> VoiceChoice:
     """The candidate that comes nearest, heard reading the speaker's own lines, and then tuned.
 
-    Where the synthesiser's voices can be shaped, the best of the first two is, and stays so if that
-    brings it nearer and it is still understood. Others are converted after synthesis. Further
+    Where the synthesiser's voices can be shaped, the better of the first two is, and stays so if
+    that brings it nearer and it is still understood. Others are converted after synthesis. Further
     candidates are heard while nobody is understood.
     """
     name, language = who
@@ -196,7 +187,7 @@ def tuned_voice(
         at_pitch = _at_pitch(synthesizer, style, audition.profile) if shapeable else style.name
         heard.append(audition.heard(style, at_pitch))
         best = audition.best(heard)
-    if shapeable and (shaped := _shaped(audition, heard)):
+    if shapeable and (shaped := _shaped(audition, heard[best])):
         return shaped
     return _converted(audition, VoiceChoice(engine, heard[best].style), heard[best].sound)
 
@@ -216,63 +207,26 @@ misheard in every share). Of thirteen texts shaped all the way one was worse tha
 5 % -> 26 % wrong)."""
 
 
-TRIAL_STEPS, TRIAL_HEARD = 5, 3
-"""Steps after which two voices are compared, by the last of them. TODO-FIGURES"""
-
-
-TRIED = 0.1
-"""How far behind the best audition another one may be and still be tried."""
-
-
-def _shaped(audition: Audition, heard: Sequence[_Heard]) -> VoiceChoice | None:
-    """The best voice that was ``heard``, its timbre moved towards the speaker.
+def _shaped(audition: Audition, plain: _Heard) -> VoiceChoice | None:
+    """A voice that was heard ``plain``, its timbre moved towards the speaker.
 
     ``None`` where that cannot be done, or brings nothing to what is heard of the voice as it is.
     """
+    synthesizer = audition.run.engines.get("speak")
+    options = options_for(audition.seconds)
     try:
-        plain, shift = _moved(audition, heard)
+        shift = shape_voice(audition.probe(plain.style), audition.target, options=options).shift
     except EngineError as error:
         note = f"the voice is not shaped: {error.message}"
         audition.run.decide(Decision("speak", audition.name, "fallback", note))
         return None
-    synthesizer = audition.run.engines.get("speak")
     for share in SHARES:
         moved = audition.heard(plain.voice, synthesizer.shaped(plain.style, shift=share * shift))
-        clear = moved.error <= plain.error + MISHEARD
-        if clear and audition.best([plain, moved]):
+        if moved.error <= plain.error + MISHEARD and audition.best([plain, moved]):
             similarity = round(float(moved.voiceprint @ audition.profile.voiceprint), 4)
             engine = audition.run.engines.name("speak")
             return VoiceChoice(engine, moved.style, similarity=similarity)
     return None
-
-
-def _moved(audition: Audition, heard: Sequence[_Heard]) -> tuple[_Heard, Shift]:
-    """One of the voices that were ``heard`` and the shift that brings it near to the speaker.
-
-    Two that are nearly as good are both moved a few steps, and the one that is better then all the
-    way. Raises ``EngineError`` where voices cannot be moved.
-    """
-    scores = audition.scores(heard)
-    ranked = sorted(range(len(heard)), key=lambda at: -scores[at])[:AUDITIONS_TO_SHAPE]
-    tried = [heard[at] for at in ranked if scores[at] >= scores[ranked[0]] - TRIED]
-    target, options = audition.target, options_for(audition.seconds)
-    best, start = 0, None
-    if len(tried) > 1:  # one after the other: a probe takes much memory
-        early = replace(options, steps=min(options.steps, TRIAL_STEPS))
-        found = [shape_voice(audition.probe(one.style), target, options=early) for one in tried]
-        best = audition.best([_on_the_way(*pair) for pair in zip(tried, found, strict=True)])
-        start = found[best]
-    probe = audition.probe(tried[best].style)
-    return tried[best], shape_voice(probe, target, options=options, start=start).shift
-
-
-def _on_the_way(plain: _Heard, found: Shaped) -> _Heard:
-    """A voice as it was heard while it was moved: two are compared in the same words."""
-    voice = plain.voice
-    if found.mos:
-        mos = float(np.mean(found.mos[-TRIAL_HEARD:]))
-        voice = replace(voice, quality=(mos - 1) / 4)  # that of the style is of all languages
-    return replace(plain, voice=voice, voiceprint=centre(found.heard[-TRIAL_HEARD:]))
 
 
 def _beginning(text: str) -> str:

@@ -124,7 +124,7 @@ def shortlist(
     return (first, *others[: options.auditions - 1])
 
 
-def audition_scores(
+def best_audition(
     heard: Sequence[Voiceprint],
     errors: Sequence[float],
     profile: VoiceProfile,
@@ -132,8 +132,8 @@ def audition_scores(
     *,
     styles: Sequence[StylePrint] | None = None,
     options: CastOptions | None = None,
-) -> list[float]:
-    """How near every audition comes to the speaker (see :func:`likeness`).
+) -> int:
+    """Index of the audition that comes nearest to the speaker (see :func:`likeness`).
 
     What the ``styles`` cost (:func:`style_cost`) counts as it does before the audition.
 
@@ -143,12 +143,13 @@ def audition_scores(
     options = options or CastOptions()
     free = min(errors, default=0.0) + options.clear
     costs = [style_cost(style, profile, options) for style in styles or ()] or [0.0] * len(heard)
-    return [
+    scores = [
         likeness(print_, profile.voiceprint, others, options.other_weight)
         - max(0.0, error - free)
         - cost
         for print_, error, cost in zip(heard, errors, costs, strict=True)
     ]
+    return int(np.argmax(scores))
 
 
 def heard_gender(voiceprint: Voiceprint, bank: Sequence[StylePrint]) -> str | None:

@@ -102,12 +102,12 @@ class ShapeOptions:
     voice has less than ``natural`` of it.
     """
 
-    steps: int = 14
-    length: float = 3.5
+    steps: int = 16
+    length: float = 4.0
     inertia: float = 0.5
     reach: float = 60.0
     other_weight: float = 0.5
-    enough: float = 0.65
+    enough: float = 0.75
     natural_weight: float = 0.1
     natural: float = 4.6
 
@@ -130,17 +130,14 @@ def options_for(seconds: float) -> ShapeOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shaped:
-    """The ``shift`` that was found, and the ``direction`` of the last step.
+    """The ``shift`` that was found, and what was heard of the probe before every step.
 
-    ``heard`` are the probe's voiceprints before every step, ``mos`` how natural it was found then
-    (nothing without a judge). ``near`` says that there is no nearer.
+    ``likeness`` to the speaker, and the ``mos`` that a judge found.
     """
 
     shift: Shift
-    direction: Shift
-    heard: tuple[Voiceprint, ...] = ()
+    likeness: tuple[float, ...]
     mos: tuple[float, ...] = ()
-    near: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,38 +156,27 @@ class Target:
 
 
 def shape_voice(
-    probe: VoiceProbe,
-    target: Target,
-    *,
-    options: ShapeOptions | None = None,
-    start: Shaped | None = None,
+    probe: VoiceProbe, target: Target, *, options: ShapeOptions | None = None
 ) -> Shaped:
-    """The shift that brings ``probe`` near to ``target``, after ``options.steps`` steps in all.
-
-    ``start`` is what was found with fewer.
-    """
+    """The shift that brings ``probe`` near to ``target``."""
     options = options or ShapeOptions()
-    zero = np.zeros(probe.size, np.float32)
-    found = start or Shaped(zero, zero)
-    while len(found.heard) < options.steps and not found.near:
-        found = _step(found, probe, target, options)
-    return found
-
-
-def _step(found: Shaped, probe: VoiceProbe, target: Target, options: ShapeOptions) -> Shaped:
-    said = probe.say(found.shift)
-    heard, mos, weights = _pull(said, target, options)
-    found = replace(found, heard=(*found.heard, heard), mos=(*found.mos, *mos))
-    slope = probe.slope(weights)
-    size = float(np.linalg.norm(slope))
-    reached = [float(one @ target.own) for one in found.heard[-2:]]
-    near = len(reached) > 1 and min(reached) >= options.enough
-    if near or not np.isfinite(size) or size == 0.0:
-        return replace(found, near=True)
-    direction = options.inertia * found.direction + slope / size
-    shift = found.shift + options.length * direction / max(float(np.linalg.norm(direction)), 1e-9)
-    shift *= min(1.0, options.reach / float(np.linalg.norm(shift)))
-    return replace(found, shift=shift.astype(np.float32), direction=direction.astype(np.float32))
+    shift = np.zeros(probe.size, np.float32)
+    direction = np.zeros(probe.size, np.float32)
+    reached: list[float] = []
+    judged: list[float] = []
+    for _ in range(options.steps):
+        heard, mos, weights = _pull(probe.say(shift), target, options)
+        reached.append(round(float(heard @ target.own), 4))
+        judged += mos
+        slope = probe.slope(weights)
+        size = float(np.linalg.norm(slope))
+        near = len(reached) > 1 and min(reached[-2:]) >= options.enough
+        if near or not np.isfinite(size) or size == 0.0:
+            break
+        direction = options.inertia * direction + slope / size
+        shift = shift + options.length * direction / max(float(np.linalg.norm(direction)), 1e-9)
+        shift *= min(1.0, options.reach / float(np.linalg.norm(shift)))
+    return Shaped(shift.astype(np.float32), tuple(reached), tuple(judged))
 
 
 def _pull(
