@@ -18,9 +18,9 @@ with DistillMOS    0.65 / 0.63   0.65 / 0.63  4.40 / 4.46  3.78 / 3.84
 
 GE2E and DNSMOS P.808 were followed by nobody. The worst line went from 3.29 to 4.05.
 
-Without it, measured with Kokoro and CAM++ on five film speakers in Spanish, French and Mandarin, each on the
-sentence used to shape / on three others (CAM++ with ReLU, which was followed; GE2E, which was not;
-DistillMOS; misheard by sound):
+Without it, measured with Kokoro and CAM++ on five film speakers in Spanish, French and Mandarin,
+each on the sentence used to shape / on three others (CAM++ with ReLU, which was followed; GE2E,
+which was not; DistillMOS; misheard by sound):
 
 ====================  ===========  ===========  ===========  ===========
 ..                    CAM++        GE2E         DistillMOS   misheard
