@@ -52,16 +52,6 @@ def test_a_rough_take_is_said_again_until_one_is_not() -> None:
     assert wants_another([rough, heard(0.5, mos=4.5)])  # natural, but other words
 
 
-def test_a_take_that_does_not_follow_the_melody_is_said_again_twice() -> None:
-    astray, follows = heard(0.0, contour=0.1), heard(0.0, contour=0.4)
-    assert wants_another([astray])
-    assert wants_another([astray, astray])
-    assert not wants_another([astray] * 3)
-    assert not wants_another([astray, follows])
-    assert not wants_another([heard(0.0)])  # nothing is known about its melody
-    assert best_take([astray, follows]) == 1
-
-
 def test_a_point_of_quality_outweighs_melody_but_no_word() -> None:
     flat = heard(0.0, mos=4.2, contour=0.0)
     assert best_take([heard(0.0, mos=3.2, contour=0.7), flat]) == 1

@@ -25,10 +25,6 @@ class TakeOptions:
     sound better or worse by a point (a film line in Spanish, said in ever less of the original's
     melody: 3.3, 3.0, 3.2, 4.1).
 
-    A take whose melody correlates with the original's by less than ``astray`` is said again up to
-    ``most_astray`` takes: with a little less of the voice's shape a short line may follow or not (a
-    second of Mandarin: 0.04, 0.40, -0.05).
-
     The rest are costs in units of round-trip error: ``unlike`` for a voice with no likeness to the
     speaker, ``missed`` for a line that the take does not cover at all, ``haste`` per 0.1 of speed
     above ``max_speed``, ``dull`` per point of predicted MOS below ``natural``, beyond which
@@ -50,8 +46,6 @@ class TakeOptions:
     natural: float = 4.1
     rough: float = 3.9
     most_rough: int = 6
-    astray: float = 0.2
-    most_astray: int = 3
     flat: float = 0.08
     max_speed: float = 1.2
     gain: float = 0.01
@@ -155,8 +149,6 @@ def wants_another(
     least = min((_error(scores) for scores in takes), default=1.0)
     if least > options.understood and not _heard_alike(takes, heard, options):
         return True
-    if len(takes) < options.most_astray and all(_is_astray(scores, options) for scores in takes):
-        return True
     return len(takes) < options.most_rough and all(_is_rough(scores, options) for scores in takes)
 
 
@@ -164,10 +156,6 @@ def _is_rough(scores: Scores, options: TakeOptions) -> bool:
     """Whether a take sounds rough, or is no choice since it is misheard."""
     misheard = _error(scores) > options.alike
     return misheard or scores.get("mos", options.rough) < options.rough
-
-
-def _is_astray(scores: Scores, options: TakeOptions) -> bool:
-    return scores.get("contour", options.astray) < options.astray
 
 
 def _heard_alike(takes: Sequence[Scores], heard: Sequence[str], options: TakeOptions) -> bool:
