@@ -134,7 +134,7 @@ def test_a_speaker_without_speech_is_left_as_he_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parrot("speed")
-    monkeypatch.setattr("polydub.pipeline.casting.voice_references", lambda *_: {})
+    monkeypatch.setattr("polydub.pipeline.profiles.voice_references", lambda *_: {})
     result = api.dub(write_film(tmp_path / "talk.mp4"), options("speed"))
     report = json.loads(result.outputs[0].report_json.read_text())
     passed = {d["unit"]: d["reason"] for d in report["decisions"] if d["kind"] == "pass-through"}
