@@ -56,7 +56,7 @@ PROBE_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Heard:
+class Reading:
     """A ``voice``, its ``style`` at the speaker's pitch or moved, and what was heard in it."""
 
     voice: StylePrint
@@ -94,12 +94,12 @@ class Audition:
         pace = self.run.engines.capabilities("speak").pace
         return AUDITION_SPEED if pace == "speed" else 1.0
 
-    def heard(self, voice: StylePrint, style: str) -> _Heard:
+    def heard(self, voice: StylePrint, style: str) -> Reading:
         """The ``voice`` reading the text in one of its styles."""
         audio = self.spoken(style)
-        return _Heard(voice, style, audio, *self.listened(style, audio))
+        return Reading(voice, style, audio, *self.listened(style, audio))
 
-    def best(self, heard: Sequence[_Heard]) -> int:
+    def best(self, heard: Sequence[Reading]) -> int:
         """Which of them comes nearest to the speaker."""
         return best_audition(
             [one.voiceprint for one in heard],
@@ -179,7 +179,7 @@ def tuned_voice(
     shapeable = isinstance(synthesizer, ShapeableSynthesizer)
     shapeable = shapeable and isinstance(embedder, SlopingEmbedder)
     wanted = AUDITIONS_TO_SHAPE if shapeable else AUDITIONS
-    heard: list[_Heard] = []
+    heard: list[Reading] = []
     best = 0
     for style in candidates:
         if len(heard) >= wanted and heard[best].error <= UNCLEAR:
@@ -207,7 +207,7 @@ misheard in every share). Of thirteen texts shaped all the way one was worse tha
 5 % -> 26 % wrong)."""
 
 
-def _shaped(audition: Audition, plain: _Heard) -> VoiceChoice | None:
+def _shaped(audition: Audition, plain: Reading) -> VoiceChoice | None:
     """A voice that was heard ``plain``, its timbre moved towards the speaker.
 
     ``None`` where that cannot be done, or brings nothing to what is heard of the voice as it is.
