@@ -1,4 +1,4 @@
-"""What stands in for a package that does not load."""
+"""What stands in for a package that does not load, and torch's threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from polydub.model.packages import without_broken
+from polydub.model.packages import one_thread, without_broken
 
 
 def test_a_package_that_does_not_load_is_stood_in_for_only_inside(
@@ -42,3 +42,14 @@ def test_one_that_is_not_installed_is_stood_in_for() -> None:
         importlib.import_module("polydub_has_no_such_package")
     with pytest.raises(ImportError):
         importlib.import_module("polydub_has_no_such_package")
+
+
+def test_torch_takes_one_thread_only_inside() -> None:
+    threads = [4]
+    torch = SimpleNamespace(
+        get_num_threads=lambda: threads[-1], set_num_threads=lambda count: threads.append(count)
+    )
+    with pytest.raises(RuntimeError, match="inside"), one_thread(torch):
+        assert threads[-1] == 1
+        raise RuntimeError("inside")
+    assert threads == [4, 1, 4]

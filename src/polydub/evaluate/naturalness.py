@@ -31,7 +31,7 @@ import numpy as np
 from polydub.errors import EngineError
 from polydub.evaluate.mel import decibels, mel_power
 from polydub.model import Samples, Waveform
-from polydub.model.packages import without_broken
+from polydub.model.packages import one_thread, without_broken
 
 RATE = 16_000
 
@@ -138,13 +138,8 @@ class DistillMos:
     def score(self, audio: Waveform) -> dict[str, float]:
         """``distillmos``; see :class:`DistillMos`."""
         samples = np.ascontiguousarray(_checked(audio))
-        threads = self._torch.get_num_threads()
-        self._torch.set_num_threads(1)  # more on busy cores wait for each other
-        try:
-            with self._torch.inference_mode():
-                value = float(self._network(self._torch.from_numpy(samples[None])).item())
-        finally:
-            self._torch.set_num_threads(threads)
+        with one_thread(self._torch), self._torch.inference_mode():
+            value = float(self._network(self._torch.from_numpy(samples[None])).item())
         return {"distillmos": value}
 
     def slope(self, audio: Waveform) -> tuple[float, Samples]:
@@ -158,14 +153,10 @@ class DistillMos:
         floor = np.random.default_rng(0).normal(0, 1e-4, max(len(samples), self.WINDOW))
         given = floor.astype(np.float32)
         given[: len(samples)] += samples
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with one_thread(torch):
             asked = torch.from_numpy(given[None]).requires_grad_(True)
             score = self._network(asked).squeeze()
             (slope,) = torch.autograd.grad(score, asked)
-        finally:
-            torch.set_num_threads(threads)
         return float(score.detach()), slope[0, : len(samples)].numpy()
 
 

@@ -22,6 +22,7 @@ from polydub.engines.protocols import Capabilities
 from polydub.errors import EngineError
 from polydub.evaluate.mel import mel_power
 from polydub.model import Voiceprint, Waveform
+from polydub.model.packages import one_thread
 
 RATE = 16_000
 BANDS, HIDDEN, LAYERS, DIMENSIONS = 40, 256, 3, 256
@@ -77,14 +78,9 @@ class Ge2eEncoder:
     def _run(self, looks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Unit-length embeddings ``[looks, 256]``."""
         torch = self._torch
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # more on busy cores wait for each other
-        try:
-            with torch.inference_mode():
-                _, (hidden, _) = self._lstm(torch.from_numpy(looks))
-                raw = torch.relu(self._linear(hidden[-1])).numpy()
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(torch), torch.inference_mode():
+            _, (hidden, _) = self._lstm(torch.from_numpy(looks))
+            raw = torch.relu(self._linear(hidden[-1])).numpy()
         norms = np.linalg.norm(raw, axis=1, keepdims=True)
         return np.asarray(raw / np.maximum(norms, 1e-9), np.float32)
 

@@ -17,7 +17,7 @@ from polydub.pipeline.listening import PronouncingSynthesizer, listen_to, predic
 from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Run
 from polydub.project.cache import digest
-from polydub.stages.cast import VoiceProfile, best_audition, pitch_ratio, tune_voice
+from polydub.stages.cast import VoiceProfile, best_audition, pitch_ratio, similarity, tune_voice
 from polydub.stages.shape import (
     ShapeableSynthesizer,
     SlopingEmbedder,
@@ -76,10 +76,10 @@ class Audition:
     language: str
     text: str
 
-    def spoken(self, style: str) -> Waveform:
-        """The text in the engine's voice ``style``."""
+    def read(self, style: str) -> tuple[Waveform, Voiceprint, float]:
+        """The text in the engine's voice ``style``: its sound, voiceprint and round-trip error."""
         synthesizer = self.run.engines.get("speak")
-        return speak_phrases(
+        audio = speak_phrases(
             synthesizer,
             [Phrase(self.text)],
             language=self.language,
@@ -87,6 +87,13 @@ class Audition:
             speed=self.speed,
             voicing=Voicing(self.profiles.voices.get(self.name)) if style == CLONE else None,
         ).audio
+        engine = self.run.engines.identity("speak")
+        parts = ["audition", engine, style, self.language, self.text, self.speed]
+        if style == CLONE:
+            parts.append(reference_key(self.profiles.voices[self.name]))
+        found = listen_to(self.run, digest(*parts), audio, self.language)
+        phonemes = synthesizer.phonemes if isinstance(synthesizer, PronouncingSynthesizer) else None
+        return audio, found.voiceprint, found.misheard(self.text, self.language, phonemes)
 
     @property
     def speed(self) -> float:
@@ -96,8 +103,7 @@ class Audition:
 
     def heard(self, voice: StylePrint, style: str) -> Reading:
         """The ``voice`` reading the text in one of its styles."""
-        audio = self.spoken(style)
-        return Reading(voice, style, audio, *self.listened(style, audio))
+        return Reading(voice, style, *self.read(style))
 
     def best(self, heard: Sequence[Reading]) -> int:
         """Which of them comes nearest to the speaker."""
@@ -108,18 +114,6 @@ class Audition:
             self.others,
             styles=[one.voice for one in heard],
         )
-
-    def listened(self, style: str, audio: Waveform) -> tuple[Voiceprint, float]:
-        """Voiceprint and round-trip error of :meth:`spoken`."""
-        engine = self.run.engines.identity("speak")
-        parts = ["audition", engine, style, self.language, self.text, self.speed]
-        if style == CLONE:
-            parts.append(reference_key(self.profiles.voices[self.name]))
-        key = digest(*parts)
-        found = listen_to(self.run, key, audio, self.language)
-        synthesizer = self.run.engines.get("speak")
-        read = synthesizer.phonemes if isinstance(synthesizer, PronouncingSynthesizer) else None
-        return found.voiceprint, found.misheard(self.text, self.language, read)
 
     @property
     def profile(self) -> VoiceProfile:
@@ -223,9 +217,9 @@ def _shaped(audition: Audition, plain: Reading) -> VoiceChoice | None:
     for share in SHARES:
         moved = audition.heard(plain.voice, synthesizer.shaped(plain.style, shift=share * shift))
         if moved.error <= plain.error + MISHEARD and audition.best([plain, moved]):
-            similarity = round(float(moved.voiceprint @ audition.profile.voiceprint), 4)
             engine = audition.run.engines.name("speak")
-            return VoiceChoice(engine, moved.style, similarity=similarity)
+            near = similarity(moved.voiceprint, audition.profile)
+            return VoiceChoice(engine, moved.style, similarity=near)
     return None
 
 

@@ -17,7 +17,7 @@ from polydub.pipeline.profiles import Profiles, speaker_profiles
 from polydub.pipeline.run import Run, StageProgress
 from polydub.pipeline.series import with_series_voices
 from polydub.project.artifacts import load, save
-from polydub.stages.cast import assign_styles, shortlist
+from polydub.stages.cast import assign_styles, shortlist, similarity
 
 CASTING = 16
 """Raise when a voice would be chosen otherwise than before: choices are cached under it."""
@@ -126,9 +126,8 @@ def _cached_clone(
         if text and name in profiles.by_speaker:
             audition = Audition(run, profiles, name, language, text)
             try:
-                heard, _ = audition.listened(CLONE, audition.spoken(CLONE))
-                similarity = round(float(heard @ audition.profile.voiceprint), 4)
-                choice = replace(plain, similarity=similarity)
+                _, heard, _ = audition.read(CLONE)
+                choice = replace(plain, similarity=similarity(heard, audition.profile))
             except EngineError as error:  # an audition that fails must not cost the film
                 note = f"the clone could not be heard beforehand: {error.message}"
                 run.decide(Decision("speak", name, "warning", note))

@@ -218,13 +218,13 @@ def tune_voice(
     options = options or CastOptions()
     pitch = pitch_ratio(audition_pitch, profile.pitch_hz, options)
     heard = embedder.embed(resample(audition))
-    best = replace(choice, similarity=_cosine(heard, profile))
+    best = replace(choice, similarity=similarity(heard, profile))
     bar = likeness(heard, profile.voiceprint, others, options.other_weight) + options.gain
     for candidate in _conversions(choice, pitch, options):
         heard = embedder.embed(resample(converter.convert(audition, reference, candidate)))
         score = likeness(heard, profile.voiceprint, others, options.other_weight)
         if score > bar:
-            best, bar = replace(candidate, similarity=_cosine(heard, profile)), score
+            best, bar = replace(candidate, similarity=similarity(heard, profile)), score
     return best
 
 
@@ -236,7 +236,8 @@ def _conversions(choice: VoiceChoice, pitch: float, options: CastOptions) -> lis
     ]
 
 
-def _cosine(heard: Voiceprint, profile: VoiceProfile) -> float:
+def similarity(heard: Voiceprint, profile: VoiceProfile) -> float:
+    """Cosine of what was heard and the speaker, as choices and reports carry it."""
     return round(float(heard @ profile.voiceprint), 4)
 
 

@@ -24,6 +24,7 @@ from polydub.engines.active_speaker.light_asd_network import (
 from polydub.engines.active_speaker.mfcc import N_CEPSTRA, RATE, mfcc
 from polydub.engines.protocols import Capabilities, TalkingFace
 from polydub.errors import EngineError
+from polydub.model.packages import one_thread
 
 CLOCK = 25.0  # Hz: pictures per second that the network was trained with
 SIDE = 224  # pixels of the face cut; the network sees its middle half
@@ -82,16 +83,11 @@ class LightAsd:
         pictures = _network_view(face.crops(SIDE))
         nearest = np.abs(times[:, None] - clock[None]).argmin(axis=0)
         cepstra = mfcc(np.asarray(face.audio.samples, np.float32).reshape(-1))
-        torch = self._torch
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # two threads on busy cores are slower than one
         try:
-            with torch.inference_mode():
+            with one_thread(self._torch), self._torch.inference_mode():
                 scores = self._judge(pictures[nearest], _fitting(cepstra, len(clock)))
         except RuntimeError as error:
             raise EngineError(f"Light-ASD failed on a face: {error}") from error
-        finally:
-            torch.set_num_threads(threads)
         smooth = _smoothed(scores)
         return np.asarray(np.interp(times, clock, smooth), np.float32)
 

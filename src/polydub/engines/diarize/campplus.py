@@ -19,6 +19,7 @@ from polydub.engines.protocols import Capabilities
 from polydub.errors import EngineError
 from polydub.media.fbank import FRAME, RATE, STEP, fbank, n_frames
 from polydub.model import Samples, Voiceprint, Waveform
+from polydub.model.packages import one_thread
 
 SHORTEST = 0.4  # seconds; shorter audio is repeated up to this length
 DIMENSIONS = 192
@@ -84,14 +85,8 @@ class CamPlusPlus:
 
     def _run(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         torch = self._torch
-        threads = torch.get_num_threads()
-        # One thread: two on two busy cores were 48 times slower (12.9 s against 0.27 s per call).
-        torch.set_num_threads(1)
-        try:
-            with torch.inference_mode():
-                output = self._network(torch.from_numpy(features)).numpy()
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(torch), torch.inference_mode():
+            output = self._network(torch.from_numpy(features)).numpy()
         norms = np.linalg.norm(output, axis=1, keepdims=True)
         return np.asarray(output / np.maximum(norms, 1e-9), dtype=np.float32)
 

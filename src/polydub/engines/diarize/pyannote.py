@@ -16,6 +16,7 @@ import numpy.typing as npt
 from polydub.engines.protocols import Capabilities, LocalActivity
 from polydub.errors import EngineError
 from polydub.model import Samples, Span, Waveform
+from polydub.model.packages import one_thread
 
 Floats = npt.NDArray[np.float32]
 
@@ -97,13 +98,8 @@ class PyannoteSegmenter:
     def _run(self, sound: Floats) -> Floats:
         """Probabilities ``[windows, frames, sets]`` of windows ``[windows, samples]``."""
         torch = self._torch
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # two on two busy cores are many times slower
-        try:
-            with torch.inference_mode():
-                found = self._network(torch.from_numpy(sound[:, None, :])).numpy()
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(torch), torch.inference_mode():
+            found = self._network(torch.from_numpy(sound[:, None, :])).numpy()
         return np.asarray(found, dtype=np.float32)
 
 
