@@ -4,19 +4,26 @@ Started as ``python -m polydub.engines.speak._espeak_worker`` by :mod:`polydub.e
 and by nothing else; the main process never loads the library. A request is ``{"voice": "en-us",
 "text": "..."}``, its answer ``{"phonemes": "..."}`` or ``{"error": "..."}``. The first line printed
 says ``{"ready": true}`` or why not.
+
+In French a consonant that is sounded only because a vowel follows (a liaison) is marked by "‿"
+after it: ``lez‿ amˈi``. Its IPA does not tell it from one that belongs to the word; espeak-ng's own
+names of phonemes do (``z2``).
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
+import re
 import sys
 from typing import TextIO
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT of speak_lib.h: plays nothing
 _DO_NOT_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT: report failure instead
 _UTF8 = 1  # espeakCHARS_UTF8
+_NAMES = 0  # espeak-ng's own names of its phonemes
 _IPA_TIED = 0x02 | 0x80 | ord("^") << 8  # IPA; letters of one phoneme are tied by '^'
+_LINKED = re.compile(r"[a-z]2$")
 
 
 class Espeak:
@@ -51,14 +58,27 @@ class Espeak:
             if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
                 raise ValueError(f"espeak-ng has no voice '{voice}'")
             self._voice = voice
+        ipa = self._spoken(text, _IPA_TIED)
+        return _marked(ipa, self._spoken(text, _NAMES)) if voice == "fr" else ipa
+
+    def _spoken(self, text: str, mode: int) -> str:
         buffer = ctypes.create_string_buffer(text.replace("\0", " ").encode())
         pointer = ctypes.c_void_p(ctypes.addressof(buffer))
         clauses = []
         while pointer.value:
-            clause = self._library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA_TIED)
+            clause = self._library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, mode)
             if clause:
                 clauses.append(clause.decode("utf-8", "replace").strip())
         return " ".join(clause for clause in clauses if clause)
+
+
+def _marked(ipa: str, names: str) -> str:
+    """``ipa`` with its liaisons marked, as it is when ``names`` are not of the same words."""
+    words, named = ipa.split(), names.split()
+    if len(words) != len(named):
+        return ipa
+    pairs = zip(words, named, strict=True)
+    return " ".join(f"{word}‿" if _LINKED.search(name) else word for word, name in pairs)
 
 
 def serve(lines: TextIO, answers: TextIO) -> None:

@@ -19,6 +19,7 @@ import langcodes
 
 from polydub.engines.speak import pinyin
 from polydub.engines.speak.espeak import EspeakProcess
+from polydub.engines.speak.french import natural_liaisons, respelt
 from polydub.engines.weights import cache_dir
 from polydub.errors import EngineError
 from polydub.model.chinese import simplified
@@ -171,6 +172,7 @@ class Phonemizer:
 
     def _espeak_phonemes(self, text: str, language: str) -> str:
         voice = _ESPEAK_VOICES[language]
+        text = respelt(text) if language == "fr" else text
         pieces = []
         for words, marks in _clauses(text):
             if any(character.isalnum() for character in words):
@@ -227,6 +229,8 @@ def spell(ipa: str, language: str) -> str:
     """espeak-ng's tied IPA in the spelling that Kokoro was trained with."""
     table = {"en": _AMERICAN, "en-GB": _BRITISH}.get(language, _EVERY)
     ipa = _FLAG.sub("", ipa)
+    if language == "fr":
+        ipa = natural_liaisons(ipa)
     for old in sorted(table, key=lambda key: (-len(key), key)):
         ipa = ipa.replace(old, table[old])
     if language in {"en", "en-GB"}:

@@ -104,7 +104,7 @@ class KokoroSynthesizer:
     capabilities = Capabilities(
         kind="speak",
         name="kokoro",
-        version="7",
+        version="8",
         summary="Kokoro-82M int8, 54 voices, phone times from the model",
         code_licence="Apache-2.0 (espeak-ng, in its own process: GPL-3.0)",
         weights_licence="Apache-2.0",
