@@ -6,7 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from polydub.engines.speak import bank, kokoro
+from polydub.engines.protocols import SpeechRequest
+from polydub.engines.speak import bank, kokoro, kokoro_graph
 from polydub.engines.speak.kokoro import prosody_of, styles
 from polydub.engines.speak.kokoro_phones import (
     FRAME,
@@ -25,6 +26,7 @@ from polydub.engines.speak.kokoro_voices import (
     quality,
     voice_list,
 )
+from polydub.errors import EngineError
 
 
 def tone(frames: int, loud: bool = True) -> np.ndarray:
@@ -221,3 +223,38 @@ def test_voices_are_judged_by_language_and_by_the_mean_of_what_was_measured_else
         np.mean([(scores[0] - 1) / 4 for scores in mos.values()]), abs=1e-3
     )
     assert french["jf_gongitsune"] < french["af_nova"]
+
+
+@pytest.mark.parametrize(("speed", "first"), [(0.8, 1.0), (1.0, 1.0), (1.3, 1.3)])
+def test_the_silence_before_the_first_sound_is_never_stretched(speed: float, first: float) -> None:
+    assert kokoro._rates(4, speed).tolist() == pytest.approx([first, speed, speed, speed])
+
+
+@pytest.mark.weights
+def test_a_slow_sentence_begins_no_later() -> None:
+    engine = kokoro.KokoroSynthesizer()
+    try:
+        lengths = [
+            engine._melodies(SpeechRequest("Hello there.", "en", "af_heart"), "en", speed)[0].frames
+            for speed in (1.0, 0.7)
+        ]
+    finally:
+        engine.close()
+    assert lengths[0][0] == lengths[1][0]
+    assert sum(lengths[1][1:]) > 1.3 * sum(lengths[0][1:])
+
+
+@pytest.mark.parametrize(("operation", "fits"), [("Div", True), ("Mul", False)])
+def test_only_a_graph_that_divides_durations_by_the_rate_takes_a_rate_per_token(
+    operation: str, fits: bool
+) -> None:
+    helper = pytest.importorskip("onnx").helper
+    speed, lengths = (helper.make_tensor_value_info(x, 1, [1]) for x in ("speed", "lengths"))
+    node = helper.make_node(operation, ["lengths", "speed"], ["out"])
+    graph = helper.make_graph([node], "g", [speed, lengths], [])
+    if fits:
+        kokoro_graph._free_rates(graph)
+        assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "rates"
+    else:
+        with pytest.raises(EngineError, match="not Kokoro's"):
+            kokoro_graph._free_rates(graph)

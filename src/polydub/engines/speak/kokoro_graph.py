@@ -4,7 +4,8 @@ The model predicts how many 25 ms frames each token lasts and then hides it. The
 the extra outputs ``durations`` ``[1, n_tokens]`` (frames, float) and ``f0`` (Hz, a point per
 :data:`F0_STEP` samples, below about 20 where unvoiced), and the extra inputs ``pitch``: a factor on
 that curve, ``[1]`` or one per point, and ``timbre_moves`` ``[11, 128]``: what is added to the
-timbre half of the style in each part of the decoder. All are found by structure, so other exports
+timbre half of the style in each part of the decoder. The input ``speed`` may hold one rate per
+token. All are found by structure, so other exports
 of Kokoro work too.
 """
 
@@ -24,9 +25,10 @@ DURATIONS = "durations"
 PITCH = "pitch"
 NATURAL = "f0"
 TIMBRE_MOVES = "timbre_moves"
+SPEED = "speed"
 F0_STEP = 300
 """Samples per point of the F0 curve: half a frame of the duration predictor."""
-_REVISION = 4  # raise when the preparation changes: the prepared copy is cached under it
+_REVISION = 5  # raise when the preparation changes: the prepared copy is cached under it
 
 
 _PARTS = tuple(
@@ -65,6 +67,7 @@ def prepared(weight: WeightFile, sha256: str) -> Path:
         model = onnx.load(str(weight.path))
         _expose_durations(model.graph, onnx)
         _expose_pitch(model.graph, onnx)
+        _free_rates(model.graph)
         expose_timbres(model.graph, onnx)
         write_atomically(target, [model.SerializeToString()])
     return target
@@ -80,7 +83,7 @@ def duration_graph(whole: Path) -> Path:
         import onnx
 
         extractor = onnx.utils.Extractor(onnx.load(str(whole)))
-        part = extractor.extract_model(["tokens", "style", "speed"], [DURATIONS])
+        part = extractor.extract_model(["tokens", "style", SPEED], [DURATIONS])
         write_atomically(target, [part.SerializeToString()])
     return target
 
@@ -95,7 +98,7 @@ def melody_graph(whole: Path) -> Path:
         import onnx
 
         extractor = onnx.utils.Extractor(onnx.load(str(whole)))
-        part = extractor.extract_model(["tokens", "style", "speed"], [DURATIONS, NATURAL])
+        part = extractor.extract_model(["tokens", "style", SPEED], [DURATIONS, NATURAL])
         write_atomically(target, [part.SerializeToString()])
     return target
 
@@ -117,7 +120,7 @@ def decoder_inputs_graph(whole: Path, outputs: Sequence[str]) -> Path:
         for name in outputs:
             model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
         extractor = onnx.utils.Extractor(model)
-        part = extractor.extract_model(["tokens", "style", "speed", PITCH], list(outputs))
+        part = extractor.extract_model(["tokens", "style", SPEED, PITCH], list(outputs))
         write_atomically(target, [part.SerializeToString()])
     return target
 
@@ -153,6 +156,15 @@ def _expose_pitch(graph: Any, onnx: Any) -> None:
     kind = onnx.TensorProto.FLOAT
     graph.input.append(onnx.helper.make_tensor_value_info(PITCH, kind, ["pitch_points"]))
     graph.output.append(onnx.helper.make_tensor_value_info(NATURAL, kind, None))
+
+
+def _free_rates(graph: Any) -> None:
+    """Let the input ``speed``, by which durations are divided, hold one value per token."""
+    speeds = [entry for entry in graph.input if entry.name == SPEED]
+    users = [node for node in graph.node if SPEED in node.input]
+    if len(speeds) != 1 or [node.op_type for node in users] != ["Div"]:
+        raise EngineError("This ONNX graph is not Kokoro's: no rate was found.")
+    speeds[0].type.tensor_type.shape.dim[0].dim_param = "rates"
 
 
 def expose_timbres(graph: Any, onnx: Any) -> None:
