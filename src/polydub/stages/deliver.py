@@ -25,7 +25,7 @@ from polydub.model.language import primary
 
 Floats = npt.NDArray[np.float64]
 
-VERSION = "7"
+VERSION = "8"
 """Part of the key of every take that is delivered: raise it when the curves change."""
 
 TONAL = frozenset({"zh", "yue", "nan", "wuu", "hak", "vi", "th", "lo", "my", "pa", "yo", "ig"})
@@ -52,7 +52,9 @@ class DeliverOptions:
     English film lines, 38 takes: contour 0.17 without, 0.28 with 0.4 over 0.8 s, 0.40 with 0.7 over
     0.8 s, 0.36 with 0.5 over 0.5 s; syllables misheard, tones counted, 6.9, 8.6, 8.3 and 9.2 %.
     16 other takes, in shaped voices: 0.38 with 0.7 over 0.8 s, 0.46 with 0.9 over 0.6 s; 10 and
-    11 %. What is misheard so is said again with less.
+    11 %. The eight lines of the example in their cast's voices: 0.50 with 0.9 over 0.6 s, 0.57 with
+    all of it over 0.5 s, 0.61 with all over 0.4 s; 2.4, 1.9 and 13.5 % (one line was lost);
+    DistillMOS 4.48, 4.47, 4.44. What is misheard so is said again with less.
 
     ``reach`` semitones from the voice's usual pitch are never left, ``energy`` dB never exceeded.
     ``register`` is the share of how far the line lies above or below the speaker's usual pitch.
@@ -67,7 +69,7 @@ class DeliverOptions:
     matched: float = 0.35
     loudness: float = 0.2
     slow: float = 0.4
-    tonal: tuple[float, float] = (0.9, 0.6)
+    tonal: tuple[float, float] = (1.0, 0.5)
     reach: float = 7.0
     energy: float = 6.0
     register: float = 0.8
