@@ -90,7 +90,7 @@ def test_silence_is_one_pause() -> None:
 
 def test_a_click_beyond_the_speech_is_trimmed_with_the_silence() -> None:
     """Kokoro makes one at the end of hurried sentences; a short word after a pause is none."""
-    for length, kept in ((1, False), (4, True)):
+    for length, kept in ((1, False), (3, False), (4, True)):
         samples = np.concatenate([tone(10), tone(20, loud=False), tone(length)])
         spoken = timed("a.b", [2, 8, 20, length, 2], samples)
         assert (len(spoken.samples) > 15 * FRAME) is kept
