@@ -18,6 +18,7 @@ from polydub.engines.speak import french, g2p
         ("paʁˈɑ̃z‿ abˈitt‿ yn", "paʁˈɑ̃ abˈit yn"),  # a noun; a t behind a consonant
         ("ɛkspeʁjˈɑ̃sz‿ ˈɔ̃", "ɛkspeʁjˈɑ̃s ˈɔ̃"),
         ("dotʁz‿ amˈi", "dotʁəz amˈi"),  # three consonants are broken up
+        ("ty pˈaʁlz‿ a", "ty pˈaʁl a"),
         ("ɑ̃fˈɑ̃z‿ ɑ̃sˈɑ̃bl", "ɑ̃fˈɑ̃z ɑ̃sˈɑ̃bl"),  # the same vowel twice
         ("ɑ̃fˈɑ̃z‿ ˈɔ̃", "ɑ̃fˈɑ̃ ˈɔ̃"),
         ("mɔ̃n‿ amˈi", "mɔ̃n amˈi"),  # other consonants always link

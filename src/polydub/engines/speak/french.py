@@ -22,10 +22,10 @@ _NO_SOUND = re.compile(r"[ˈˌː\-]")
 _VOWEL = r"(?:[aeiouyøœɔɛəɑ]\u0303?)"
 _LAST_VOWEL = re.compile(rf"{_VOWEL}$")
 _FIRST_VOWEL = re.compile(_VOWEL)
-_CLUSTER = re.compile(r"[^aeiouyøœɔɛəɑ\u0303][ʁlk]$")
+_CLUSTER = re.compile(r"[ptkbdɡfv][ʁl]$")
 
-_DETERMINERS = "le de se me te no vo o lœʁ kɛl sɛʁtɛn sɛʁtɛ̃ plyzjœʁ divɛʁ divɛʁs kɛlk tu tut mɛm"
-"""*les des ces mes tes ses nos vos aux leurs quels certains plusieurs divers quelques tous*, ..."""
+_DETERMINERS = "le de se me te no vo o lœʁ kɛl sɛʁtɛn sɛʁtɛ̃ plyzjœʁ divɛʁ divɛʁs tu tut mɛm"
+"""*les des ces mes tes ses nos vos aux leurs quels certains plusieurs divers tous*, ..."""
 
 _PRONOUNS = "nu vu il ɛl kil sil"
 """*nous vous ils elles qu'ils s'ils*"""
@@ -54,9 +54,9 @@ def natural_liaisons(phonemes: str) -> str:
     """``phonemes`` with the liaisons of conversation, and without their marks.
 
     A linking *z* stays after the words of a closed list, between two vowels that are the same, and
-    with the vowel that breaks up three consonants (*autres amis*: ``otʁəz ami``); a linking *t*
-    stays where it follows no consonant (*ont eu*, not *habitent une*). Words are separated by
-    spaces.
+    with the vowel that breaks up three consonants (*autres amis*: ``otʁəz ami``, not *tu parles
+    à*); a linking *t* stays where it follows no consonant (*ont eu*, not *habitent une*). Words are
+    separated by spaces.
 
     espeak-ng links wherever the spelling allows it, plural nouns and verbs too, as in recited
     verse. In conversation a final *s* links where it must: from determiners, pronouns,
