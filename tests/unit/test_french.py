@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from polydub.engines.speak import french, g2p
+from polydub.engines.speak import _espeak_worker, french, g2p
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,11 @@ def test_liaisons_of_conversation(marked: str, expected: str) -> None:
 )
 def test_respelt(text: str, expected: str) -> None:
     assert french.respelt(text) == expected
+
+
+def test_liaisons_are_marked_only_where_both_readings_have_the_same_words() -> None:
+    assert _espeak_worker._marked("le-z amˈi", "le-z2 am'i") == "le-z‿ amˈi"
+    assert _espeak_worker._marked("lez amˈi", "le-z2") == "lez amˈi"
 
 
 @pytest.mark.weights

@@ -18,6 +18,8 @@ import re
 import sys
 from typing import TextIO
 
+from polydub.engines.speak.french import MARK
+
 _AUDIO_OUTPUT_SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT of speak_lib.h: plays nothing
 _DO_NOT_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT: report failure instead
 _UTF8 = 1  # espeakCHARS_UTF8
@@ -78,7 +80,7 @@ def _marked(ipa: str, names: str) -> str:
     if len(words) != len(named):
         return ipa
     pairs = zip(words, named, strict=True)
-    return " ".join(f"{word}‿" if _LINKED.search(name) else word for word, name in pairs)
+    return " ".join(f"{word}{MARK}" if _LINKED.search(name) else word for word, name in pairs)
 
 
 def serve(lines: TextIO, answers: TextIO) -> None:

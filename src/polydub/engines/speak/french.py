@@ -18,7 +18,7 @@ _RESPELT = (
 )
 """What espeak-ng misreads, as it reads it right."""
 
-_NO_SOUND = re.compile(r"[ˈˌː\-]")
+_NO_SOUND = re.compile(r"[ˈˌː]")
 _VOWEL = r"(?:[aeiouyøœɔɛəɑ]\u0303?)"
 _LAST_VOWEL = re.compile(rf"{_VOWEL}$")
 _FIRST_VOWEL = re.compile(_VOWEL)
@@ -73,7 +73,7 @@ def _linked(word: str, following: str) -> str:
     if not word.endswith(MARK):
         return word
     alone, consonant = word[:-2], word[-2:-1]
-    sounds, after = (_NO_SOUND.sub("", part).replace("g", "ɡ") for part in (alone, following))
+    sounds, after = (_NO_SOUND.sub("", part) for part in (alone, following))
     last, first = _LAST_VOWEL.search(sounds), _FIRST_VOWEL.match(after)
     if consonant == "z":
         if _CLUSTER.search(sounds):

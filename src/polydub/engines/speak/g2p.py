@@ -229,8 +229,6 @@ def spell(ipa: str, language: str) -> str:
     """espeak-ng's tied IPA in the spelling that Kokoro was trained with."""
     table = {"en": _AMERICAN, "en-GB": _BRITISH}.get(language, _EVERY)
     ipa = _FLAG.sub("", ipa)
-    if language == "fr":
-        ipa = natural_liaisons(ipa)
     for old in sorted(table, key=lambda key: (-len(key), key)):
         ipa = ipa.replace(old, table[old])
     if language in {"en", "en-GB"}:
@@ -238,7 +236,8 @@ def spell(ipa: str, language: str) -> str:
         ipa = ipa.replace("ɾ", "T").replace("ʔ", "t")
     else:
         ipa = ipa.replace("-", "")
-    return ipa.replace("^", "").replace("\u0329", "").replace("_", "").replace("g", "ɡ")
+    ipa = ipa.replace("^", "").replace("\u0329", "").replace("_", "").replace("g", "ɡ")
+    return natural_liaisons(ipa) if language == "fr" else ipa
 
 
 def _clauses(text: str) -> Iterator[tuple[str, str]]:
