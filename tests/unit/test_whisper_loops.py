@@ -28,11 +28,24 @@ def text(found: list[Word]) -> str:
         ("但 什么? 证 证 证 证 证", (0.06, 0.28, 0.08, 0), "但 什么?"),
         ("一些, 这 些 人, 这 些 人, 这 些 人,", (0.3, 0.1, 0.15, 0.2, 0), "一些, 这 些 人,"),
         ("end. So so so so", (0.4, 0.2, 0.0), "end. So"),
-        ("a b c d e a b c d e a b c d e", (0.0,), "a b c d e a b c d e a b c d e"),
+        (
+            "为什么。 " + "这 位 是 普 通 话 的 句 子。 " * 3 + "这 位",
+            (0.46, 0.44, 0.0),
+            "为什么。",
+        ),
+        ("a b c d e f g h i j k l m " * 3, (0.0,), " ".join("abcdefghijklm" * 3)),
         ("再 再 见", (0.2, 0.0, 0.0), "再 再 见"),
         ("", (0.0,), ""),
     ],
-    ids=["one word", "a phrase", "said once", "too long for a loop", "said twice", "nothing"],
+    ids=[
+        "one word",
+        "a phrase",
+        "said once",
+        "a sentence",
+        "too long for a loop",
+        "said twice",
+        "nothing",
+    ],
 )
 def test_a_loop_in_no_time_is_not_said(said: str, lengths: tuple[float, ...], wanted: str) -> None:
     assert text(without_loops(words(said, *lengths))) == wanted
