@@ -23,6 +23,9 @@ is missing are named and left out (``pip install -c constraints.txt -e ".[evalua
     python benchmarks/performance.py CLIPS --source ../before/src --work results/before \\
         --name before --json benchmarks/baselines/performance_before.json
 
+What the translator gets wrong is heard as well (a recogniser guesses at words that make no sense).
+With ``--translations FOLDER`` the lines of ``FOLDER/FILM.TARGET.srt`` are said instead of its own.
+
 Few lines make a loud table: with under 20 lines ``worst`` is one line, and differences of a few
 points between two runs on 7 short clips are noise.
 """
@@ -66,7 +69,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             try:
                 if options.dub:
                     make_dub(
-                        truth, target, options.work, source=options.source, extra=_extra(options)
+                        truth,
+                        target,
+                        options.work,
+                        source=options.source,
+                        translation=_translation(options, truth.name, target),
+                        extra=_extra(options),
                     )
                 dub = read_dub(truth, target, folder)
             except DubbingFailed as error:
@@ -164,6 +172,13 @@ def _extra(options: argparse.Namespace) -> list[str]:
     return [*([] if options.lips else ["--no-lips"]), *options.extra]
 
 
+def _translation(options: argparse.Namespace, film: str, target: str) -> Path | None:
+    """The user's own translation of a film, ``None`` where there is none."""
+    if options.translations is None:
+        return None
+    return next(iter(sorted(options.translations.glob(f"{film}.{target}.*"))), None)
+
+
 def _texts(known: dict[str, Any]) -> dict[str, str]:
     return {x["line"]["id"]: x["line"]["text"] for x in known["lines"]}
 
@@ -197,6 +212,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--source", type=Path, help="src folder of another version, to dub with")
     parser.add_argument(
         "--no-dub", dest="dub", action="store_false", help="only measure what --work holds already"
+    )
+    parser.add_argument(
+        "--translations",
+        type=Path,
+        help="folder with FILM.TARGET.srt (or what `polydub dub --translation` takes else)",
     )
     parser.add_argument("--lips", action="store_true", help="render the lips as well (slow)")
     parser.add_argument("--no-naive", dest="naive", action="store_false")

@@ -76,11 +76,18 @@ def source_digest(source: Path) -> str:
 
 
 def make_dub(
-    truth: FilmTruth, target: str, work: Path, *, source: Path | None, extra: Sequence[str]
+    truth: FilmTruth,
+    target: str,
+    work: Path,
+    *,
+    source: Path | None,
+    extra: Sequence[str],
+    translation: Path | None = None,
 ) -> None:
     """Dub one film into ``work/dubs/FILM`` unless the same version has done so.
 
-    ``source`` is the ``src`` folder of another version of polydub to dub with.
+    ``source`` is the ``src`` folder of another version of polydub to dub with; ``translation`` is
+    said instead of the translator's.
     """
     import polydub
 
@@ -89,11 +96,15 @@ def make_dub(
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / f"{target}.json"
     key = [source_digest(package), *extra]
+    if translation is not None:
+        key.append(hashlib.sha256(translation.read_bytes()).hexdigest()[:16])
     before: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
     if before.get("key") == key and video(folder, target).exists():
         return
     arguments = ["dub", str(truth.film), "--to", target, "-o", str(video(folder, target))]
     arguments += ["--project", str(folder / "project"), "--overwrite", "--quiet", *extra]
+    if translation is not None:
+        arguments += ["--translation", f"{target}={translation}"]
     environment = dict(os.environ)
     if source:
         environment["PYTHONPATH"] = str(source.resolve())

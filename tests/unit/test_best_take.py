@@ -119,6 +119,22 @@ def test_a_shaped_voice_gives_up_some_of_its_shape_before_its_melody() -> None:
     assert all(0.5 < attempt.shape < 1.0 for attempt in less)
 
 
+def test_a_tone_language_gives_up_its_melody_before_any_shape() -> None:
+    found = list(attempts(manners=(0.5, 0.0), shaped=True, converted=False, tonal=True))
+    assert found[:3] == [AS_USUAL, Attempt(manner=0.5), Attempt(manner=0.0)]
+    rest = [attempt for attempt in found if attempt.shape < 1]
+    assert rest == found[3 : 3 + len(rest)] and {attempt.manner for attempt in rest} == {0.5}
+    assert [x.shape for x in rest] == sorted({x.shape for x in rest}, reverse=True)
+
+
+def test_another_character_of_the_same_sound_is_understood_but_the_right_one_is_better() -> None:
+    alike = {"cer": 0.1, "misheard": 0.0}
+    assert not wants_another([alike])
+    assert wants_another([{"cer": 0.1, "misheard": 0.1}])
+    assert best_take([alike, {"cer": 0.0, "misheard": 0.0}]) == 1
+    assert best_take([{"cer": 0.1, "misheard": 0.1}, alike]) == 1
+
+
 def test_another_voice_gives_up_its_melody_and_then_its_conversion() -> None:
     found = list(attempts(manners=(0.6, 0.0), shaped=False, converted=True))
     assert found[:3] == [AS_USUAL, Attempt(manner=0.6), Attempt(manner=0.0)]
@@ -128,6 +144,9 @@ def test_another_voice_gives_up_its_melody_and_then_its_conversion() -> None:
 
 @pytest.mark.parametrize("shaped", [True, False])
 @pytest.mark.parametrize("manners", [(), (0.0,), (0.6, 0.3, 0.0)])
-def test_no_line_is_said_the_same_way_twice(shaped: bool, manners: tuple[float, ...]) -> None:
-    found = list(attempts(manners=manners, shaped=shaped, converted=True))
+@pytest.mark.parametrize("tonal", [True, False])
+def test_no_line_is_said_the_same_way_twice(
+    shaped: bool, manners: tuple[float, ...], tonal: bool
+) -> None:
+    found = list(attempts(manners=manners, shaped=shaped, converted=True, tonal=tonal))
     assert len(found) >= 8 and len(set(found)) == len(found)

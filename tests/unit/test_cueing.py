@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from performances import RATE, STEP, sung
 
@@ -15,7 +16,7 @@ from polydub.engines.fakes import FakeConverter, register_fakes
 from polydub.engines.protocols import Foreseen
 from polydub.media.audio import write_waveform
 from polydub.model import Line, Phone, Script, Source, Span, Speaker, Turn, Waveform
-from polydub.model.cues import LineCues, PitchTrack
+from polydub.model.cues import CUE_STEP_S, LineCues, PitchTrack
 from polydub.pipeline.analysis import Analysis, Picture, Sound
 from polydub.pipeline.cueing import (
     cues_of_lines,
@@ -131,6 +132,28 @@ def test_a_foreseen_comma_is_a_pause_of_the_original() -> None:
     told = wanted_melody(cues, Foreseen(3.0, said, even), language="es", text="uno, dos")
     assert told is not None
     assert np.nanmin(told.pitch[20:110]) > 1.2 * np.nanmax(told.pitch[150:280])
+
+
+def test_less_melody_in_a_tone_language_is_a_slower_one() -> None:
+    """Of a ripple on a slow wave the wave is left, then some of the wave, then nothing."""
+
+    def hz(t: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(200 + 30 * np.sin(2.2 * t) + 20 * np.sin(15 * t))
+
+    cues = take_cues("L1", *sung(hz, 3.0), Usual())
+    _, even = sung(lambda t: 200 + 0 * t, 3.0)
+    foreseen = Foreseen(3.0, phones("3.0"), even)
+    times = CUE_STEP_S * np.arange(301)
+    left = {}
+    for share in (1.0, 0.8, 0.5, 0.0):
+        told = wanted_melody(cues, foreseen, language="zh", text="一二", share=share)
+        assert told is not None
+        waves = np.stack([np.ones(301), np.sin(2.2 * times), np.sin(15 * times)], 1)
+        left[share] = np.linalg.lstsq(waves[30:270], told.pitch[30:270], rcond=None)[0][1:]
+    slow, fast = ([left[share][n] for share in left] for n in (0, 1))
+    assert slow[0] == pytest.approx(slow[1], rel=0.05) and slow[0] > 1.2 * slow[2] > 0
+    assert fast[0] > 1.3 * fast[1] > 0
+    assert slow[3] == pytest.approx(0.0, abs=0.5) == fast[3]
 
 
 def test_loudness_follows_the_original_and_leaves_pitch(film: tuple[Run, Analysis]) -> None:

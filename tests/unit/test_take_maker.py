@@ -16,6 +16,7 @@ from polydub.engines.protocols import Delivery, Foreseen, Speech, SpeechRequest
 from polydub.model import Line, Script, Span, Speaker, Translation, VoiceChoice, Waveform, Word
 from polydub.model.cues import CUE_STEP_S, PitchTrack
 from polydub.pipeline import takes
+from polydub.pipeline.listening import Heard
 from polydub.pipeline.options import DubOptions
 from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Engines, Run
@@ -321,15 +322,63 @@ def test_a_line_that_is_not_understood_is_said_with_ever_less_of_the_melody(
     assert spoken.melody is not None and abs(spoken.melody) < 0.5  # a tone has none
 
 
-@pytest.mark.parametrize(("language", "shares"), [("es", (0.6, 0.3, 0.0)), ("zh", (0.7, 0.0))])
+@pytest.mark.parametrize(("language", "shares"), [("es", (0.6, 0.3, 0.0)), ("zh", (0.5, 0.0))])
 def test_only_what_another_melody_changes_is_said_with_one(
     maker: TakeMaker, language: str, shares: tuple[float, ...]
 ) -> None:
-    """A tone language has fewer shares, and a voice that is told none has its own melody."""
+    """A tone language has shares of its own, and a voice that is told none has its own melody."""
     assert TakeMaker(maker._run, language, {}, Profiles({}, {}, "k"))._manners() == ()
     registry.register("speak", "fake", Singer)
     run = Run(maker._run.project, maker._run.options, Engines(maker._run.options))
     assert TakeMaker(run, language, {}, Profiles({}, {}, "k"))._manners() == shares
+
+
+@pytest.mark.parametrize(
+    ("heard", "again", "said"),
+    [("他们在哪", "她们在哪", 1), ("他们在哪", "他们的啊", 6), ("他们的啊", "她们在哪", 6)],
+)
+def test_a_mandarin_take_is_judged_by_its_sound(
+    maker: TakeMaker, monkeypatch: pytest.MonkeyPatch, heard: str, again: str, said: int
+) -> None:
+    """Another character that is read alike needs no other take; another syllable does, twice."""
+    pytest.importorskip("pypinyin")
+    heard_so: list[str] = []
+
+    def scores(*_: object) -> tuple[dict[str, float], str]:
+        heard_so.append(heard + "吗" * len(heard_so))  # every take is heard in other words
+        return {"cer": 0.25}, heard_so[-1]
+
+    monkeypatch.setattr(takes, "take_scores", scores)
+    second = Heard(again, np.zeros(1, np.float32))
+    monkeypatch.setattr(takes, "listen_again", lambda *_: second)
+    line = replace(LINE, words=(), translations={"zh": Translation("她们在哪")})
+    mandarin = TakeMaker(maker._run, "zh", maker._choices, maker._profiles)
+    mandarin.take(line, Fit(line.id, 1.0, Fraction(0), Fraction(2)), Fraction("1.98"))
+    assert len(heard_so) == said
+
+
+def test_a_tone_is_said_without_the_melody_before_the_text_is_blamed(
+    maker: TakeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heard in the same wrong words twice: in Spanish that is enough, Mandarin goes on."""
+    registry.register("speak", "fake", Singer)
+    times = CUE_STEP_S * np.arange(200)
+    sung = PitchTrack(CUE_STEP_S, 200 * 2 ** (4 / 12 * np.sin(4 * times)))
+    tone = Waveform(0.1 * np.sin(2 * np.pi * 200 * np.arange(32_000) / 16_000), 16_000)
+    cues = take_cues(LINE.id, tone, sung, Usual())
+    counts: dict[str, int] = {}
+    for language in ("es", "zh"):
+
+        def scores(*_: object, language: str = language) -> tuple[dict[str, float], str]:
+            counts[language] = counts.get(language, 0) + 1
+            return {"wer": 0.12}, "一二三四五六七九"
+
+        monkeypatch.setattr(takes, "take_scores", scores)
+        said = {language: Translation("一二三四五六七八")}
+        line = replace(LINE, words=(), span=Span.of(0, 2), translations=said)
+        singing = TakeMaker(maker._run, language, maker._choices, maker._profiles, {line.id: cues})
+        singing.take(line, Fit(line.id, 1.0, Fraction(0), Fraction(2)), Fraction("1.98"))
+    assert counts == {"es": 2, "zh": 3}
 
 
 class Shaper(FakeSynthesizer):

@@ -38,6 +38,7 @@ from polydub.pipeline.cloning import MANNER_S, part_of_dialogue, reference_key
 from polydub.pipeline.cueing import delivery_version, wanted_loudness, wanted_melody
 from polydub.pipeline.evaluating_voice import cues_of
 from polydub.pipeline.lasting import apart, lasting
+from polydub.pipeline.listening import listen_again, misheard
 from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Run
 from polydub.pipeline.scoring import Made, take_scores
@@ -432,9 +433,13 @@ class TakeMaker:
         )
         made: list[Spoken] = []
         scores: list[dict[str, float]] = []
+        judged: list[dict[str, float]] = []
         heard: list[str] = []
+        # two takes that the melody covers alike say nothing about the text: tones are pitch too
+        covered = len(self._manners()) if self._is_tonal() and line.id in self._cues else 0
         for attempt in self._attempts(line):
-            if not wants_another(scores, options, heard):
+            alike = heard if len(made) > covered else []
+            if not wants_another(judged, options, alike):
                 break
             try:
                 spoken = self._one_take(line, fit, natural, attempt)
@@ -447,9 +452,27 @@ class TakeMaker:
             made.append(spoken)
             score, text = take_scores(self._run, line, spoken.made, self._profiles, self._language)
             scores.append(score)
+            judged.append(score | self._by_sound(line, spoken, text, options))
             heard.append(normalise(text))
-        best = made[best_take(scores, options)]
+        best = made[best_take(judged, options)]
         return replace(best, takes=tuple(scores) if len(scores) > 1 else ())
+
+    def _by_sound(
+        self, line: Line, spoken: Spoken, heard: str, options: TakeOptions
+    ) -> dict[str, float]:
+        """How much of a take is misheard by its sound, in a tone language.
+
+        The melody may have covered a tone, which a recogniser then guesses, right by chance: what
+        it understood it hears again.
+        """
+        if not self._is_tonal():
+            return {}
+        wanted = spoken_text(line, self._language)
+        error = misheard(wanted, heard, self._language)
+        if error <= options.understood:
+            again = listen_again(self._run, spoken.folder.name, spoken.take.audio, self._language)
+            error = (error + again.misheard(wanted, self._language)) / 2
+        return {"misheard": error}
 
     def _melody_of(self, line: Line, audio: Waveform, key: str) -> float | None:
         """How far the pitch of a take follows that of its line, ``None`` when one is unknown."""
@@ -472,6 +495,7 @@ class TakeMaker:
             manners=self._manners() if line.id in self._cues else (),
             shaped=self._shaped(choice, 0.5) != choice,
             converted=not choice.is_neutral,
+            tonal=self._is_tonal(),
         )
 
     def _shaped(self, choice: VoiceChoice, share: float) -> VoiceChoice:
@@ -488,7 +512,10 @@ class TakeMaker:
         """
         if self._speaks.clones or not isinstance(self._run.engines.get("speak"), Performer):
             return ()
-        return TONAL_MANNERS if primary(self._language) in TONAL else MANNERS
+        return TONAL_MANNERS if self._is_tonal() else MANNERS
+
+    def _is_tonal(self) -> bool:
+        return primary(self._language) in TONAL
 
     def _one_take(
         self,

@@ -79,21 +79,31 @@ those six 3.63), and its correlation with the original's falls from 0.55 to 0.11
 """
 
 
-MANNERS, TONAL_MANNERS = (0.6, 0.3, 0.0), (0.7, 0.0)
+MANNERS, TONAL_MANNERS = (0.6, 0.3, 0.0), (0.5, 0.0)
 """Shares of the usual melody with which a line is said again that was not understood; in a tone
-language, where a little of it changes little."""
+language what is left of it is slower as well. A Mandarin film line was misheard by 18 % with all of
+what is slower than 0.4 s, and of 0.5 s; by 6 % with half of what is slower than 0.8 s; by 0 %
+without."""
 
 
-def attempts(*, manners: Sequence[float], shaped: bool, converted: bool) -> Iterator[Attempt]:
+def attempts(
+    *, manners: Sequence[float], shaped: bool, converted: bool, tonal: bool = False
+) -> Iterator[Attempt]:
     """The ways to say a line, one after the other.
 
     Said like the original in the speaker's voice; then with less of what was put on the plain
     voice, its shape and the melody (``manners`` are shares of it); then a touch faster or slower,
     and as it comes from the synthesiser. The 8-bit model answers small changes with quite different
-    takes, so a take that came out garbled is often clear the next time.
+    takes, so a take that came out garbled is often clear the next time. In a ``tonal`` language the
+    melody may have covered a tone, and is given up before any of the shape.
     """
     yield AS_USUAL
-    if shaped:
+    if tonal:
+        yield from (Attempt(manner=manner) for manner in manners)
+        if shaped:
+            most = max(manners, default=1.0)
+            yield from (Attempt(manner=most, shape=shape) for shape in SHAPES)
+    elif shaped:
         yield from (Attempt(shape=shape) for shape in SHAPES)
         for shape, manner in zip(cycle(SHAPES), manners, strict=False):
             yield Attempt(manner=manner, shape=shape)
@@ -109,10 +119,11 @@ def take_cost(scores: Scores, options: TakeOptions | None = None) -> float:
     """How bad a take is; what was not measured costs nothing.
 
     ``scores`` as in :class:`~polydub.model.report.LineReport`: ``wer`` or ``cer``, ``similarity``,
-    ``overlap``, ``speed``, ``contour``, and ``mos``.
+    ``overlap``, ``speed``, ``contour``, and ``mos``; and ``misheard``, the round-trip error by
+    sound, where that is known: half of what counts is the sound then, half the writing.
     """
     options = options or TakeOptions()
-    cost = _error(scores)
+    cost = (_error(scores) + _written(scores)) / 2
     cost += options.unlike * (1 - scores.get("similarity", 1.0))
     cost += options.missed * (1 - scores.get("overlap", 1.0))
     cost += options.haste * max(0.0, scores.get("speed", 1.0) - options.max_speed) / 0.1
@@ -167,4 +178,9 @@ def _heard_alike(takes: Sequence[Scores], heard: Sequence[str], options: TakeOpt
 
 
 def _error(scores: Scores) -> float:
+    """How much is misheard: another character of the same sound is not."""
+    return scores.get("misheard", _written(scores))
+
+
+def _written(scores: Scores) -> float:
     return max(scores.get("wer", 0.0), scores.get("cer", 0.0))
