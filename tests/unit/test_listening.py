@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from polydub.engines import registry
 from polydub.engines.fakes import FakeRecognizer, register_fakes
 from polydub.model import Transcript, Waveform
-from polydub.pipeline.listening import AROUND_S, QUIETER, listen_again, listen_to
+from polydub.pipeline.listening import AGAIN, listen_again, listen_to
 from polydub.pipeline.options import DubOptions
 from polydub.pipeline.run import Engines, Run
 from polydub.project.folder import Project
@@ -23,15 +22,9 @@ class Recording(FakeRecognizer):
 
     heard: ClassVar[list[Waveform]] = []
 
-    def recognize(
-        self,
-        audio: Waveform,
-        *,
-        language: str | None = None,
-        progress: Callable[[float], None] | None = None,
-    ) -> Transcript:
+    def recognize(self, audio: Waveform, **how: Any) -> Transcript:
         self.heard.append(audio)
-        return super().recognize(audio, language=language, progress=progress)
+        return super().recognize(audio, **how)
 
 
 def test_a_take_that_is_heard_again_sounds_a_little_different(
@@ -48,9 +41,10 @@ def test_a_take_that_is_heard_again_sounds_a_little_different(
     for _ in range(2):
         listen_to(run, "take", take, "zh")
         listen_again(run, "take", take, "zh")
+    before, after, gain = AGAIN
     first, second = Recording.heard  # nothing is heard twice
-    assert float(second.duration - first.duration) == pytest.approx(sum(AROUND_S))
-    assert np.abs(second.samples).max() == pytest.approx(0.5 * QUIETER, rel=1e-3)
-    before = round(AROUND_S[0] * 16_000)
-    assert np.allclose(second.samples[before:][: len(take.samples)], QUIETER * take.samples)
-    assert not second.samples[:before].any()
+    assert float(second.duration - first.duration) == pytest.approx(before + after)
+    assert np.abs(second.samples).max() == pytest.approx(0.5 * gain, rel=1e-3)
+    start = round(before * 16_000)
+    assert np.allclose(second.samples[start:][: len(take.samples)], gain * take.samples)
+    assert not second.samples[:start].any()

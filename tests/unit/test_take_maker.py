@@ -344,9 +344,9 @@ def test_a_mandarin_take_is_judged_by_its_sound(
     pytest.importorskip("pypinyin")
     heard_so: list[str] = []
 
-    def scores(*_: object) -> tuple[dict[str, float], str]:
+    def scores(*_: object) -> tuple[dict[str, float], Heard]:
         heard_so.append(heard + "吗" * len(heard_so))  # every take is heard in other words
-        return {"cer": 0.25}, heard_so[-1]
+        return {"cer": 0.25}, Heard(heard_so[-1], np.zeros(1, np.float32))
 
     monkeypatch.setattr(takes, "take_scores", scores)
     second = Heard(again, np.zeros(1, np.float32))
@@ -369,9 +369,9 @@ def test_a_tone_is_said_without_the_melody_before_the_text_is_blamed(
     counts: dict[str, int] = {}
     for language in ("es", "zh"):
 
-        def scores(*_: object, language: str = language) -> tuple[dict[str, float], str]:
+        def scores(*_: object, language: str = language) -> tuple[dict[str, float], Heard]:
             counts[language] = counts.get(language, 0) + 1
-            return {"wer": 0.12}, "一二三四五六七九"
+            return {"wer": 0.12}, Heard("一二三四五六七九", np.zeros(1, np.float32))
 
         monkeypatch.setattr(takes, "take_scores", scores)
         said = {language: Translation("一二三四五六七八")}

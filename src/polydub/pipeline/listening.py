@@ -53,23 +53,16 @@ class Heard:
         tells, as many words as they usually are. Without it they count in words, as they do where
         what was heard cannot be read.
         """
-        return misheard(wanted, self.text, language, read)
-
-
-def misheard(
-    wanted: str, heard: str, language: str, read: Callable[[str, str], str] | None = None
-) -> float:
-    """As :meth:`Heard.misheard`, of the text that was ``heard``."""
-    in_syllables = syllable_error_rate(wanted, heard, language)
-    if in_syllables is not None:
-        return in_syllables
-    try:
-        if read is not None:
-            phones = phone_error_rate(read(wanted, language), read(heard, language))
-            return PHONES_AS_WORDS * phones
-    except EngineError:
-        pass
-    return error_rate(wanted, heard, language)
+        in_syllables = syllable_error_rate(wanted, self.text, language)
+        if in_syllables is not None:
+            return in_syllables
+        try:
+            if read is not None:
+                phones = phone_error_rate(read(wanted, language), read(self.text, language))
+                return PHONES_AS_WORDS * phones
+        except EngineError:
+            pass
+        return self.error(wanted, language)
 
 
 def listen_to(run: Run, key: str, audio: Waveform, language: str) -> Heard:
@@ -87,20 +80,24 @@ def listen_to(run: Run, key: str, audio: Waveform, language: str) -> Heard:
     return Heard(str(heard["text"]), np.asarray(heard["print"], np.float32))
 
 
-AROUND_S, QUIETER = (0.2, 0.25), 0.7
-"""Silence before and after a take that is heard again, and a gain.
+AGAIN = (0.2, 0.25, 0.7)
+"""How a take is heard again, as :func:`surrounded` takes it."""
 
-A recogniser's answer to a short take hangs on such things: a Mandarin film line was 11, 11, 11, 67,
-67 and 89 % wrong.
-"""
+
+def surrounded(sound: Waveform, before: float, after: float, gain: float) -> Waveform:
+    """Mono ``sound`` times ``gain`` with seconds of silence ``before`` and ``after`` it.
+
+    A recogniser's answer to a short take hangs on such things: one Mandarin film line was 11, 11,
+    11, 67, 67 and 89 % wrong.
+    """
+    around = (round(before * sound.rate), round(after * sound.rate))
+    return Waveform(np.pad(sound.samples * np.float32(gain), around), sound.rate)
 
 
 def listen_again(run: Run, key: str, audio: Waveform, language: str) -> Heard:
     """What is heard in ``audio`` the second time, with other silence around it and quieter."""
     sound = resample(audio, SPEECH_RATE).mono()
-    around = tuple(round(seconds * SPEECH_RATE) for seconds in AROUND_S)
-    padded = np.pad(sound.samples * np.float32(QUIETER), around)
-    return listen_to(run, f"{key} again", Waveform(padded, SPEECH_RATE), language)
+    return listen_to(run, f"{key} again", surrounded(sound, *AGAIN), language)
 
 
 @cache

@@ -40,8 +40,8 @@ def build_report(
             scores: dict[str, float] = {}
             heard, voice = "", None
             if item is not None:
-                scores, heard = take_scores(run, line, item.made, profiles, language)
-                voice = item.take.voice
+                scores, found = take_scores(run, line, item.made, profiles, language)
+                heard, voice = found.text, item.take.voice
             scores = {**scores, **other_scores.get(line.id, {})}
             placement = item.placement if item else None
             takes = item.takes if item else ()

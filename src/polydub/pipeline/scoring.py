@@ -5,7 +5,7 @@ from __future__ import annotations
 from polydub.evaluate.scores import overlap_share, own_margin, round_trip_metric
 from polydub.model import Line, Placement, Take, Voiceprint
 from polydub.model.terms import spoken_text
-from polydub.pipeline.listening import listen_to, naturalness
+from polydub.pipeline.listening import Heard, listen_to, naturalness
 from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Run
 
@@ -15,8 +15,8 @@ Made = tuple[Take, Placement, str, float | None]
 
 def take_scores(
     run: Run, line: Line, made: Made, profiles: Profiles, language: str
-) -> tuple[dict[str, float], str]:
-    """``(scores, text that the recogniser heard)`` of a take of ``line``."""
+) -> tuple[dict[str, float], Heard]:
+    """``(scores, what was heard)`` of a take of ``line``."""
     take, placement, key, melody = made
     heard = listen_to(run, key, take.audio, language)
     scores = _voice_scores(heard.voiceprint, line.speaker, profiles)
@@ -29,7 +29,7 @@ def take_scores(
     mos = naturalness(run, key, take.audio)
     if mos is not None:
         scores["mos"] = mos
-    return scores, heard.text
+    return scores, heard
 
 
 def _voice_scores(print_: Voiceprint, speaker: str, profiles: Profiles) -> dict[str, float]:

@@ -38,7 +38,7 @@ from polydub.pipeline.cloning import MANNER_S, part_of_dialogue, reference_key
 from polydub.pipeline.cueing import delivery_version, wanted_loudness, wanted_melody
 from polydub.pipeline.evaluating_voice import cues_of
 from polydub.pipeline.lasting import apart, lasting
-from polydub.pipeline.listening import listen_again, misheard
+from polydub.pipeline.listening import Heard, listen_again
 from polydub.pipeline.profiles import Profiles
 from polydub.pipeline.run import Run
 from polydub.pipeline.scoring import Made, take_scores
@@ -434,11 +434,11 @@ class TakeMaker:
         made: list[Spoken] = []
         scores: list[dict[str, float]] = []
         judged: list[dict[str, float]] = []
-        heard: list[str] = []
+        texts: list[str] = []
         # two takes that the melody covers alike say nothing about the text: tones are pitch too
-        covered = len(self._manners()) if self._is_tonal() and line.id in self._cues else 0
+        covered = len(self._melodies(line)) if self._is_tonal() else 0
         for attempt in self._attempts(line):
-            alike = heard if len(made) > covered else []
+            alike = texts if len(made) > covered else []
             if not wants_another(judged, options, alike):
                 break
             try:
@@ -450,15 +450,15 @@ class TakeMaker:
             if spoken.folder in [other.folder for other in made]:
                 continue  # a line at the edge of its rates is not said otherwise
             made.append(spoken)
-            score, text = take_scores(self._run, line, spoken.made, self._profiles, self._language)
+            score, heard = take_scores(self._run, line, spoken.made, self._profiles, self._language)
             scores.append(score)
-            judged.append(score | self._by_sound(line, spoken, text, options))
-            heard.append(normalise(text))
+            judged.append(score | self._by_sound(line, spoken, heard, options))
+            texts.append(normalise(heard.text))
         best = made[best_take(judged, options)]
         return replace(best, takes=tuple(scores) if len(scores) > 1 else ())
 
     def _by_sound(
-        self, line: Line, spoken: Spoken, heard: str, options: TakeOptions
+        self, line: Line, spoken: Spoken, heard: Heard, options: TakeOptions
     ) -> dict[str, float]:
         """How much of a take is misheard by its sound, in a tone language.
 
@@ -468,7 +468,7 @@ class TakeMaker:
         if not self._is_tonal():
             return {}
         wanted = spoken_text(line, self._language)
-        error = misheard(wanted, heard, self._language)
+        error = heard.misheard(wanted, self._language)
         if error <= options.understood:
             again = listen_again(self._run, spoken.folder.name, spoken.take.audio, self._language)
             error = (error + again.misheard(wanted, self._language)) / 2
@@ -492,7 +492,7 @@ class TakeMaker:
         """The ways to say a line, in turn: what its voice and its engine leave open."""
         choice = self._choice(line)
         return attempts(
-            manners=self._manners() if line.id in self._cues else (),
+            manners=self._melodies(line),
             shaped=self._shaped(choice, 0.5) != choice,
             converted=not choice.is_neutral,
             tonal=self._is_tonal(),
@@ -504,6 +504,10 @@ class TakeMaker:
         if share == 1.0 or not isinstance(synthesizer, ShapeableSynthesizer):
             return choice
         return replace(choice, style=synthesizer.less_shaped(choice.style, share))
+
+    def _melodies(self, line: Line) -> tuple[float, ...]:
+        """Shares of its original's melody that make other takes of a line."""
+        return self._manners() if line.id in self._cues else ()
 
     def _manners(self) -> tuple[float, ...]:
         """Shares of the melody that make other takes.
